@@ -1,0 +1,98 @@
+"""The one tree of exceptions.
+
+Every error tells three things: what happened, what state the database is in now, and what to do next.
+
+    PgrecastError
+    ├── UsageError              bad arguments on the command line                     exit 2
+    ├── ConfigurationError      settings that cannot be used                          exit 2
+    ├── ConnectionFailed        no server, no login, no TLS, no such database         exit 1
+    ├── WrongDatabase           connected, but not to the database the run is about   exit 3
+    ├── Refused                 a blocker, a closed gate, a wrong confirmation        exit 3
+    ├── QueryFailed             the server refused or cancelled a read                exit 1
+    ├── ConversionFailed        rolled back; everything is as it was                  exit 1
+    ├── ProofFailed             the result was not what was promised; rolled back     exit 1
+    ├── OutcomeUnknown          COMMIT was sent and no answer came                    exit 4
+    ├── NeedsPerson             committed, and something after it needs a person      exit 5
+    ├── JournalError            the run's journal cannot be read or written           exit 1
+    ├── EngineError             the engine cannot be reached or refused the command   exit 1
+    └── EmbeddedServerError     the embedded server does not start, answer or stop    exit 1
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+NOTHING_CHANGED = "Nothing in the database has been changed."
+
+
+class PgrecastError(Exception):
+    """Base of all errors that pgrecast raises on purpose.
+
+    Args:
+        what: what happened, one sentence, without secrets.
+        state: what state the database is in now, one sentence.
+        advice: what the operator does next, one sentence or a few.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, state: str = NOTHING_CHANGED, advice: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.state = state
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.state, self.advice) if part)
+
+
+class UsageError(PgrecastError):
+    exit_status = 2
+
+
+class ConfigurationError(PgrecastError):
+    exit_status = 2
+
+
+class ConnectionFailed(PgrecastError):
+    exit_status = 1
+
+
+class WrongDatabase(PgrecastError):
+    exit_status = 3
+
+
+class Refused(PgrecastError):
+    exit_status = 3
+
+
+class QueryFailed(PgrecastError):
+    exit_status = 1
+
+
+class ConversionFailed(PgrecastError):
+    exit_status = 1
+
+
+class ProofFailed(PgrecastError):
+    exit_status = 1
+
+
+class OutcomeUnknown(PgrecastError):
+    exit_status = 4
+
+
+class NeedsPerson(PgrecastError):
+    exit_status = 5
+
+
+class JournalError(PgrecastError):
+    exit_status = 1
+
+
+class EngineError(PgrecastError):
+    exit_status = 1
+
+
+class EmbeddedServerError(PgrecastError):
+    exit_status = 1

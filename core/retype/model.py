@@ -1,0 +1,179 @@
+"""The words of a conversion as frozen data: types, scope, findings, statements, plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+from functools import cached_property
+from typing import Literal
+
+from core.events import Tally
+from core.postgres.catalog import ColumnKey
+from core.postgres.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class TypePair:
+    """From which type to which, both as `format_type` writes them (`uuid`, `character varying(36)`).
+
+    `collation` is the new column's, None for the type's default.
+    """
+
+    source: str = "uuid"
+    target: str = "character varying(36)"
+    collation: str | None = None
+
+    def reversed(self) -> TypePair:
+        return TypePair(self.target, self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRequest:
+    """What the operator asked for. Columns are written `table.column` or `schema.table.column`, quoted where needed."""
+
+    types: TypePair = TypePair()
+    roots: tuple[str, ...] = ()
+    """Empty: every primary key that has a column of the source type."""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    soft_references: Literal["all", "none", "ask"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedColumn:
+    """A column to retype and why it is in the scope."""
+
+    key: ColumnKey
+    name: str
+    """`table.column` for schema public, otherwise `schema.table.column`; quoted where needed."""
+    role: Literal["key", "reference", "soft", "included"]
+    """`key`: referenced by a foreign key, or part of a root key; `reference`: has a foreign key to a scoped column."""
+    root: str
+    """Name of the root key that it belongs to ("users.id"): the key at the end of its chain of references."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoftReference:
+    """A column of the key's type that references without a foreign key, and what speaks for it."""
+
+    key: ColumnKey
+    name: str
+    evidence: tuple[str, ...]
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    types: TypePair
+    columns: tuple[ScopedColumn, ...]
+    foreign_keys: tuple[int, ...]
+    """oids of the foreign keys between scoped columns, in creation order; partitions' copies left out."""
+    soft_references: tuple[SoftReference, ...] = ()
+    already_converted: tuple[str, ...] = ()
+    """Columns that look like keys or references and have the target type already (a half-converted database)."""
+
+    @property
+    def keys(self) -> frozenset[ColumnKey]:
+        return frozenset(column.key for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A reason why a conversion must not start."""
+
+    id: str
+    object: str
+    reason: str
+    way_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWarning:
+    """What must be accepted by its id before a conversion starts."""
+
+    id: str
+    object: str
+    reason: str
+    consequence: str
+
+
+class Phase(IntEnum):
+    VERIFY = 1
+    DETACH = 2
+    RETYPE_KEYS = 3
+    RETYPE_REFERENCES = 4
+    REATTACH = 5
+    PROVE = 6
+
+    @property
+    def title(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a plan, with its reason.
+
+    Attributes:
+        phase: the phase in which it runs.
+        kind: what it does to what, e.g. `drop foreign key`, `retype columns`, `create view`.
+        object: the object's kind and quoted name, e.g. `foreign key deals_owner_id_fkey on deals`.
+        sql: the statement, without a final semicolon.
+        reason: why it is in the plan.
+        table: name of the table that it rewrites or scans, None where none.
+        tallies: what it adds to the counts.
+        bytes: bytes that it has to read or write, by the catalog's sizes; the estimate's weight.
+    """
+
+    phase: Phase
+    kind: str
+    object: str
+    sql: str
+    reason: str
+    table: str | None = None
+    tallies: tuple[Tally, ...] = ()
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """An expression that would no longer type-check, and its rewritten form."""
+
+    object: str
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ordered statements of a conversion, and what must hold before and after it."""
+
+    identity: Identity
+    catalog: str
+    """Fingerprint of the catalog that it was made from."""
+    scope: Scope
+    statements: tuple[Statement, ...]
+    blockers: tuple[Blocker, ...] = ()
+    warnings: tuple[PlanWarning, ...] = ()
+    repairs: tuple[Repair, ...] = field(default=())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over identity, catalog, types and statements: what a confirmation is bound to."""
+        text = json.dumps(
+            [
+                asdict(self.identity),
+                self.catalog,
+                asdict(self.scope.types),
+                [(s.phase, s.kind, s.object, s.sql) for s in self.statements],
+            ],
+            ensure_ascii=False,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def of_phase(self, phase: Phase) -> tuple[Statement, ...]:
+        return tuple(s for s in self.statements if s.phase is phase)

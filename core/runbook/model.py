@@ -1,0 +1,199 @@
+"""The words of the runbook as frozen data: task, step, gate, action, and the context in which an action runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from core.events import Choice, Event, Json, Question, Reading
+from core.postgres.connect import ConnectionSpec
+from core.postgres.identity import Identity
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.runbook.state import RunState
+
+
+class StepKind(StrEnum):
+    AUTOMATIC = "automatic"
+    """The engine does it."""
+    MANUAL = "manual"
+    """A person does it and ticks it, with a note."""
+    DECISION = "decision"
+    """A person chooses."""
+    DESTRUCTIVE = "destructive"
+    """The engine does it after a confirmation."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """What a gate says of the run as it stands.
+
+    Attributes:
+        name: its name, stable ("backup").
+        condition: the condition in words ("a verified backup younger than 24 h").
+        open: whether it holds.
+        value: its present value in words ("no backup yet").
+        opens: id of the step that opens it ("3.2"), None where no step does.
+    """
+
+    name: str
+    condition: str
+    open: bool
+    value: str
+    opens: str | None = None
+
+
+Gate = Callable[["RunState", Settings], GateReport]
+"""A pure function of the run's facts and the settings."""
+
+
+class StepContext(Protocol):
+    """What the engine hands to an action: the world of one step, and nothing else."""
+
+    @property
+    def step(self) -> str: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def state(self) -> RunState:
+        """The run as it stands now."""
+        ...
+
+    @property
+    def run_directory(self) -> Path: ...
+
+    async def target(self, name: str) -> tuple[ConnectionSpec, Identity]:
+        """The target's connection, its identity just checked against the run's.
+
+        Raises:
+            ConfigurationError: no such target is configured.
+            WrongDatabase: it is not the database the run was opened on.
+        """
+        ...
+
+    async def publish(self, event: Event) -> None:
+        """Write the event to the journal, then show it. Returns when it is on disk."""
+        ...
+
+    def read(self, reading: Reading) -> None:
+        """Show a passing figure; never waits, never journaled."""
+        ...
+
+    async def say(self, text: str) -> None:
+        """Publish a line of the step's log (`StepSaid`)."""
+        ...
+
+    async def fact(self, name: str, value: Json) -> None:
+        """Record a fact as evidence of this step."""
+        ...
+
+    async def file(self, name: str, content: bytes) -> Path:
+        """Store content under the run's evidence by its sha256 and record it as evidence of this step."""
+        ...
+
+    async def ask(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        *,
+        default: str,
+        expires_in: timedelta,
+        target: str | None = None,
+        plan: str | None = None,
+        locks: Sequence[str] = (),
+        duration: str = "",
+        checked: Sequence[str] = (),
+        cannot_undo: Sequence[str] = (),
+        way_back: str = "",
+        details: Sequence[str] = (),
+    ) -> str:
+        """Ask the operator and return the name of the choice taken; `default` when the question expires.
+
+        A choice with a phrase is accepted only with that phrase typed; the engine checks it, and binds the question to
+        this step, `plan` and the target's identity.
+        """
+        ...
+
+
+Action = Callable[[StepContext], Awaitable[str]]
+"""Does a step's work and returns its summary, one line; raises PgrecastError when it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a task.
+
+    Attributes:
+        id: "7.3": task and place in it.
+        title: what is done, in a few words.
+        kind: who does it.
+        instructions: exactly what a person does, or what the engine does, line by line, from the action plan.
+        action: what the engine runs; None where only a person can do it, or where the program cannot yet (then `built`
+            is False and the step can be ticked).
+        gates: what must hold before it starts.
+        repeatable: whether it is safe to run again after a success or an interruption.
+        built: False for an automatic or destructive step whose action is not in this version.
+    """
+
+    id: str
+    title: str
+    kind: StepKind
+    instructions: tuple[str, ...] = ()
+    action: Action | None = None
+    gates: tuple[Gate, ...] = ()
+    repeatable: bool = True
+    built: bool = True
+
+    @property
+    def task(self) -> int:
+        return int(self.id.split(".")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """A branch of the action plan's "if … fails": what went wrong, and its lines in order."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One of the ten tasks.
+
+    Attributes:
+        number: 1 to 10.
+        title: its name on the board.
+        why: why it is done, in a sentence.
+        planned: planned duration, shortest and longest.
+        output: what it leaves behind.
+        downtime: whether its time counts as downtime.
+    """
+
+    number: int
+    title: str
+    why: str
+    output: str
+    steps: tuple[Step, ...]
+    planned: tuple[timedelta, timedelta] | None = None
+    downtime: bool = False
+    escalations: tuple[Escalation, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    name: str
+    tasks: tuple[Task, ...]
+
+    def step(self, step: str) -> Step:
+        """The step of that id; KeyError when there is none."""
+        for task in self.tasks:
+            for candidate in task.steps:
+                if candidate.id == step:
+                    return candidate
+        raise KeyError(step)
