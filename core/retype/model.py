@@ -14,6 +14,10 @@ from core.postgres.catalog import ColumnKey
 from core.postgres.identity import Identity
 
 
+ProofDepth = Literal["catalog", "counts", "contents"]
+"""How deep a proof goes; each depth includes the one before."""
+
+
 @dataclass(frozen=True, slots=True)
 class TypePair:
     """From which type to which, both as `format_type` writes them (`uuid`, `character varying(36)`).
