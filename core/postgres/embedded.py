@@ -245,7 +245,12 @@ class _Launcher:
             for _ in range(START_ATTEMPTS):
                 forced = {"port": str(port), "unix_socket_directories": str(socket_dir)}
                 self._write(SETTINGS_NAME, _configuration({**DEFAULT_SETTINGS, **settings, **forced}))
-                status, reason = await self._pg_ctl_start()
+                starting = asyncio.ensure_future(self._pg_ctl_start())
+                try:
+                    status, reason = await asyncio.shield(starting)
+                except asyncio.CancelledError:
+                    await asyncio.wait([starting])  # a server that is half up cannot be told to stop
+                    raise
                 if status == 0 and (lock := self.lock()) is not None:
                     return lock
                 if not FRESH_ATTEMPT.search(reason):
@@ -385,7 +390,7 @@ async def _set_superuser_password(lock: _Lock, password: SecretStr) -> str:
         # The verifier is of our making and holds no quote.
         await connection.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{scram_verifier(password)}'")
         reported: str = await connection.fetchval("SHOW server_version")
-        return reported.split()[0]  # "15.18 (Debian 15.18-0+deb12u1)"
+        return reported.split(maxsplit=1)[0]  # "15.18 (Debian 15.18-0+deb12u1)"
     finally:
         await connection.close()
 

