@@ -1,0 +1,436 @@
+"""Settings: what a person configures, from the command line, the environment and a TOML file, in this order.
+
+A misspelt name is an error wherever it stands, with the nearest right name; a value is never repeated in an error, for it
+may be a secret. `config.example.toml` shows every setting.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import os
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import model_validator as validates_model
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from core.errors import NOTHING_CHANGED, ConfigurationError
+
+PREFIX = "PGRECAST_"
+DELIMITER = "__"
+OTHER_VARIABLES = frozenset({"PGRECAST_POSTGRES_BIN"})
+"""Variables of that prefix which other rooms read by themselves."""
+
+PASSWORD_TIMEOUT = 60.0
+"""Seconds that a password command may take: it may ask a person to touch a key."""
+
+TargetName = Literal["production", "test"]
+
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*", value)
+        if match is None:
+            raise ValueError('write a number and a unit: "30s", "15min", "24h" or "2d"')
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError('write a text with a unit: "30s", "15min", "24h" or "2d"')
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+"""A span of time, written as a number and a unit: "30s", "15min", "24h", "2d"."""
+
+
+def state_directory() -> Path:
+    """Where programs of this user keep their state (XDG Base Directory Specification)."""
+    given = os.environ.get("XDG_STATE_HOME", "")
+    return Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+
+
+def default_config() -> Path:
+    """The configuration file that is read when none is named (XDG Base Directory Specification).
+
+    Never one in the working directory: a configuration can name a command to run.
+    """
+    given = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".config") / "pgrecast" / "config.toml"
+
+
+def holds_password(url: str) -> bool:
+    """Whether a database URL carries a password, before its host or among its parameters."""
+    parts = urlsplit(url)
+    return parts.password is not None or any(key == "password" for key, _ in parse_qsl(parts.query))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class TargetSettings(_Section):
+    """One database to work on."""
+
+    url: str = ""
+    """Its URL, without a password."""
+    password_file: Path | None = None
+    """A file whose first line is the password."""
+    password_command: str = ""
+    """A command whose first line of output is the password; run without a shell."""
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, url: str) -> str:
+        try:
+            found = holds_password(url)
+        except ValueError:
+            raise ValueError("is not a URL") from None
+        if found:
+            raise ValueError(
+                "holds a password; give it by password_file, password_command, PGPASSWORD, PGPASSFILE or a service file"
+            )
+        return url
+
+    @validates_model(mode="after")
+    def _one_password(self) -> Self:
+        if self.password_file is not None and self.password_command:
+            raise ValueError("password_file and password_command exclude each other; keep one")
+        return self
+
+    def read_password(self, name: str) -> SecretStr | None:
+        """Read the password from where the settings say, None when they say nothing.
+
+        Args:
+            name: the target's name, for the error's text.
+
+        Raises:
+            ConfigurationError: the file or the command cannot be read, fails, or gives nothing.
+        """
+        if self.password_file is not None:
+            return _password_of_file(name, self.password_file.expanduser())
+        if self.password_command:
+            return _password_of_command(name, self.password_command)
+        return None
+
+
+class TargetsSettings(_Section):
+    production: TargetSettings = TargetSettings()
+    test: TargetSettings = TargetSettings()
+
+
+class RunSettings(_Section):
+    operator: str = ""
+    """Name that stands in the journal; the login when empty."""
+    directory: Path | None = None
+    """Where run directories are made; `$XDG_STATE_HOME/pgrecast/runs` when not set."""
+
+    @property
+    def operator_name(self) -> str:
+        if self.operator:
+            return self.operator
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError):  # a uid without an account, as in containers
+            return f"uid {os.getuid()}"
+
+    @property
+    def root(self) -> Path:
+        return self.directory.expanduser() if self.directory else state_directory() / "pgrecast" / "runs"
+
+
+class ConversionSettings(_Section):
+    from_type: str = "uuid"
+    """Type of the key columns now."""
+    to_type: str = "varchar(36)"
+    """Type that they get."""
+    roots: tuple[str, ...] = ()
+    """Keys to begin with, `table.column`; every primary key of that type when empty."""
+    include: tuple[str, ...] = ()
+    """Further columns, with all that is connected to them."""
+    exclude: tuple[str, ...] = ()
+    """Columns to leave as they are."""
+    soft_references: Literal["all", "none", "ask"] = "ask"
+    """Columns of the key's type that reference without a foreign key."""
+    proof: Literal["catalog", "counts", "contents"] = "contents"
+    """How deep the proof goes."""
+    lock_timeout: Duration = timedelta(seconds=5)
+    """How long an attempt waits for a table's lock; everyone else waits behind it."""
+    lock_attempts: int = Field(default=5, ge=1, le=100)
+    """How often the locks are tried for before the step fails."""
+    accept: tuple[str, ...] = ()
+    """Ids of warnings that are accepted beforehand; `all` for every one."""
+
+
+class LimitsSettings(_Section):
+    confirmation: Duration = timedelta(minutes=5)
+    """How long a confirmation may wait for its answer."""
+    commit: Duration = timedelta(minutes=15)
+    """How long the COMMIT question waits, the tables locked, before the transaction rolls back."""
+    connections: int = Field(default=4, ge=1, le=32)
+    """Connections that read the catalog side by side."""
+    read: Duration = timedelta(minutes=2)
+    """Time-out of each read."""
+
+
+class InvestigationSettings(_Section):
+    indicator_tables: tuple[str, ...] = ("folders", "rbac_audit_logs", "pipeline_templates", "document_questions")
+    """Tables whose presence tells how far the migrations really came."""
+    count_tables: tuple[str, ...] = ("users", "organizations")
+    """Tables whose rows are counted."""
+    key_column: str = "users.id"
+    """The column whose type tells whether a conversion is needed."""
+    max_age: Duration = timedelta(hours=24)
+    """How old an investigation may be when production is converted."""
+
+
+class Settings(BaseSettings):
+    """All settings. `load()` reads them; tests may call the class itself."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    targets: TargetsSettings = TargetsSettings()
+    run: RunSettings = RunSettings()
+    conversion: ConversionSettings = ConversionSettings()
+    limits: LimitsSettings = LimitsSettings()
+    investigation: InvestigationSettings = InvestigationSettings()
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL", exclude=True)
+    database_url_test: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL_TEST", exclude=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings
+
+    @classmethod
+    def load(cls, config: Path | None = None, given: Mapping[str, Any] | None = None) -> Settings:
+        """Read the settings.
+
+        Args:
+            config: the file that the user named; the default one is read when it is there and none was named.
+            given: what the command line says, nested by section; goes before everything else.
+
+        Raises:
+            ConfigurationError: a file that is not there or not TOML, a name that no setting has, a value that cannot be.
+        """
+        path, values = _read_file(config)
+        _check_environment(os.environ)
+
+        class Loaded(Settings):
+            @classmethod
+            def settings_customise_sources(
+                cls,
+                settings_cls: type[BaseSettings],
+                init_settings: PydanticBaseSettingsSource,
+                env_settings: PydanticBaseSettingsSource,
+                dotenv_settings: PydanticBaseSettingsSource,
+                file_secret_settings: PydanticBaseSettingsSource,
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
+
+        try:
+            return Loaded(**(given or {}))
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error, path), advice=_advice(path)) from None
+        except SettingsError as error:
+            raise ConfigurationError(
+                f"The environment cannot be read as settings: {error}.",
+                advice="Write a list as JSON: PGRECAST_CONVERSION__ROOTS='[\"users.id\"]'.",
+            ) from None
+
+    def url(self, name: TargetName) -> SecretStr:
+        """The target's URL: configured, or `DATABASE_URL` / `DATABASE_URL_TEST` (a password in it is allowed there).
+
+        Raises:
+            ConfigurationError: neither is there.
+        """
+        target: TargetSettings = getattr(self.targets, name)
+        if target.url:
+            return SecretStr(target.url)
+        variable, found = {
+            "production": ("DATABASE_URL", self.database_url),
+            "test": ("DATABASE_URL_TEST", self.database_url_test),
+        }[name]
+        if found is None:
+            raise ConfigurationError(
+                f"No {name} database is configured.",
+                advice=f"Set url under [targets.{name}] in {default_config()}, or the environment's {variable}.",
+            )
+        return found
+
+    def has_target(self, name: TargetName) -> bool:
+        """Whether the target is configured."""
+        target: TargetSettings = getattr(self.targets, name)
+        return bool(target.url or (self.database_url if name == "production" else self.database_url_test))
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "targets": TargetsSettings,
+    "run": RunSettings,
+    "conversion": ConversionSettings,
+    "limits": LimitsSettings,
+    "investigation": InvestigationSettings,
+}
+
+
+def _advice(path: Path | None) -> str:
+    where = f"{path} and the environment" if path else "the environment"
+    return f"Correct {where}; config.example.toml shows every setting."
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _read_file(config: Path | None) -> tuple[Path | None, dict[str, Any]]:
+    path = config.expanduser() if config else default_config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if config is None:
+            return None, {}
+        raise ConfigurationError(
+            f"There is no configuration file {path}.", advice="Correct the name after --config."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"The configuration file {path} cannot be read: {reason}.", advice="Correct the file or its permissions."
+        ) from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"{path} is not TOML: {str(error).rstrip('.')}.", advice="Correct that line; https://toml.io shows how."
+        ) from None
+    for name in values:
+        if name not in SECTIONS:
+            raise ConfigurationError(
+                f"{path} has a section or setting {name} that does not exist{_nearest(name, SECTIONS)}",
+                advice=f"The sections are {', '.join(SECTIONS)}.",
+            )
+    return path, values
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    """Complain about a variable of our prefix that names no section, which pydantic-settings would ignore."""
+    for variable in environment:
+        if not variable.upper().startswith(PREFIX) or variable.upper() in OTHER_VARIABLES:
+            continue
+        section, _, rest = variable[len(PREFIX) :].lower().partition(DELIMITER)
+        if section in SECTIONS and rest:
+            continue
+        raise ConfigurationError(
+            f"The environment has {variable}, and no setting has that name{_nearest(variable.upper(), _variables())}",
+            advice=f"Correct or unset {variable}.",
+        )
+
+
+def setting_names(model: type[BaseModel] | None = None) -> tuple[str, ...]:
+    """Every setting by its dotted name (`conversion.lock_timeout`), in order of definition."""
+    found: list[str] = []
+    fields = SECTIONS if model is None else {name: field.annotation for name, field in model.model_fields.items()}
+    for name, kind in fields.items():
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += [f"{name}.{rest}" for rest in setting_names(kind)]
+        else:
+            found.append(name)
+    return tuple(found)
+
+
+def _variables() -> list[str]:
+    return [PREFIX + name.replace(".", DELIMITER).upper() for name in setting_names()]
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    problems: list[str] = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"there is no setting {name}{_nearest(name, setting_names())}")
+        else:
+            problems.append(f"{name} {_plain(problem['msg'])}".strip())
+    where = f"{path}, or the environment" if path else "The environment"
+    return f"{where} has settings that cannot be used: {'; '.join(problems)}."
+
+
+def _plain(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"is wrong: {message[0].lower()}{message[1:]}" if message.startswith("Input ") else message
+
+
+def _password(name: str, text: str, source: str) -> SecretStr:
+    lines = text.splitlines()
+    if not lines or not lines[0]:
+        raise ConfigurationError(
+            f"{source} gave no password for the {name} database: its first line is empty.",
+            advice=f"Correct [targets.{name}].",
+        )
+    return SecretStr(lines[0])
+
+
+def _password_of_file(name: str, path: Path) -> SecretStr:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigurationError(
+                f"The password file {path} of the {name} database can be read by others.",
+                advice=f"Run: chmod 600 {shlex.quote(str(path))}",
+            )
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"The password file {path} of the {name} database cannot be read: {reason}.",
+            advice=f"Correct password_file under [targets.{name}].",
+        ) from None
+    return _password(name, text, f"The file {path}")
+
+
+def _password_of_command(name: str, command: str) -> SecretStr:
+    advice = f"Correct password_command under [targets.{name}]; run it by hand to see what it says."
+    try:
+        arguments = shlex.split(command)
+        done = subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=PASSWORD_TIMEOUT, check=False
+        )
+        text = done.stdout.decode()
+    except (OSError, ValueError, IndexError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a command line, or did not print text"
+        raise ConfigurationError(
+            f"The password command of the {name} database cannot be run: {reason}.",
+            state=NOTHING_CHANGED,
+            advice=advice,
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ConfigurationError(
+            f"The password command of the {name} database did not end within {PASSWORD_TIMEOUT:.0f} s.", advice=advice
+        ) from None
+    if done.returncode != 0:
+        raise ConfigurationError(
+            f"The password command of the {name} database ended with status {done.returncode}.", advice=advice
+        )
+    return _password(name, text, "The password command")
