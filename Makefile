@@ -7,7 +7,7 @@ PINS := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check format test demo bench pins clean
+.PHONY: help install dev check layout lint types floors format test demo bench pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,10 +28,18 @@ $(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
 install: $(VENV)/.installed ## .venv with pgrecast and its pinned dependencies
 dev: $(VENV)/.installed-dev ## install, and the tools for tests and checks
 
-check: dev ## format, lint, types, and the floors of the architecture
+check: layout lint types floors ## format, lint, types, and the floors of the architecture
+
+layout: dev
 	$(BIN)/ruff format --check .
+
+lint: dev
 	$(BIN)/ruff check .
+
+types: dev
 	$(BIN)/basedpyright
+
+floors: dev
 	$(BIN)/lint-imports
 
 format: dev ## format the code and sort the imports
