@@ -236,6 +236,15 @@ class QuestionAnswered(_Model):
     choice: str
 
 
+class QuestionConfirmed(_Model):
+    """The operator has answered with a phrase, and a second person must approve before it counts."""
+
+    kind: Literal["question_confirmed"] = "question_confirmed"
+    question: str
+    step: str
+    choice: str
+
+
 class AnswerRefused(_Model):
     kind: Literal["answer_refused"] = "answer_refused"
     question: str
@@ -372,6 +381,7 @@ Event = Annotated[
     | GateOverridden
     | QuestionAsked
     | QuestionAnswered
+    | QuestionConfirmed
     | AnswerRefused
     | QuestionExpired
     | ConversionPlanned
@@ -386,6 +396,14 @@ Event = Annotated[
 ]
 
 
+class UnknownEvent(BaseModel):
+    """An event of a newer version: kept and shown by its kind, not understood."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+
+
 class Record(_Model):
     """An event as the journal holds it."""
 
@@ -393,7 +411,7 @@ class Record(_Model):
     at: datetime
     """UTC."""
     actor: Actor
-    event: Event
+    event: Annotated[Event | UnknownEvent, Field(union_mode="left_to_right")]
 
 
 class Reading(_Model):
