@@ -494,6 +494,44 @@ class Catalog:
             found[dependency.referenced].append(dependency)
         return {address: tuple(group) for address, group in found.items()}
 
+    @cached_property
+    def references_of(self) -> Mapping[Address, tuple[Dependency, ...]]:
+        """Dependencies by who has them."""
+        found: defaultdict[Address, list[Dependency]] = defaultdict(list)
+        for dependency in self.dependencies:
+            found[dependency.dependent].append(dependency)
+        return {address: tuple(group) for address, group in found.items()}
+
+    @cached_property
+    def constraint(self) -> Mapping[int, Constraint]:
+        """Constraints by oid."""
+        return {c.oid: c for c in self.constraints}
+
+    @cached_property
+    def index(self) -> Mapping[int, Index]:
+        """Indexes by oid."""
+        return {i.oid: i for i in self.indexes}
+
+    @cached_property
+    def trigger(self) -> Mapping[int, Trigger]:
+        """Triggers by oid."""
+        return {t.oid: t for t in self.triggers}
+
+    @cached_property
+    def rule(self) -> Mapping[int, Rule]:
+        """Rules by oid."""
+        return {r.oid: r for r in self.rules}
+
+    @cached_property
+    def policy(self) -> Mapping[int, Policy]:
+        """Policies by oid."""
+        return {p.oid: p for p in self.policies}
+
+    @cached_property
+    def function(self) -> Mapping[int, Function]:
+        """Functions, procedures and aggregates by oid."""
+        return {f.oid: f for f in self.functions}
+
     def foreign_keys(self) -> Iterator[Constraint]:
         """Foreign keys, in the order in which they were created (by oid)."""
         return iter(sorted((c for c in self.constraints if c.kind == "f"), key=lambda c: c.oid))

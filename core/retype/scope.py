@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from core.errors import UsageError
-from core.postgres.catalog import Catalog, Column, ColumnKey, Constraint
+from core.postgres.catalog import Catalog, ColumnKey, Constraint
 from core.retype.model import Scope, ScopedColumn, ScopeRequest, SoftReference
 from core.retype.names import by_name, column_name, find_column, table_name
 from core.retype.soft_references import find_soft_references, is_named_after, names_of_references
