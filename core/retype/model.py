@@ -13,7 +13,6 @@ from core.events import Tally
 from core.postgres.catalog import ColumnKey
 from core.postgres.identity import Identity
 
-
 ProofDepth = Literal["catalog", "counts", "contents"]
 """How deep a proof goes; each depth includes the one before."""
 
