@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from core.events import Choice, Event, Json, Question, Reading
 from core.postgres.connect import ConnectionSpec
@@ -39,6 +39,7 @@ class GateReport:
         open: whether it holds.
         value: its present value in words ("no backup yet").
         opens: id of the step that opens it ("3.2"), None where no step does.
+        overridable: whether the operator may override it, by its name typed and a reason.
     """
 
     name: str
@@ -46,6 +47,7 @@ class GateReport:
     open: bool
     value: str
     opens: str | None = None
+    overridable: bool = False
 
 
 Gate = Callable[["RunState", Settings], GateReport]
@@ -125,6 +127,23 @@ Action = Callable[[StepContext], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What became of a step that was running when its engine died, as the world tells it.
+
+    Attributes:
+        outcome: `undecided` is asked again later.
+        found: one sentence that says what was found, and what it means.
+    """
+
+    outcome: Literal["finished", "failed", "rolled_back", "committed", "undecided"]
+    found: str
+
+
+Reconcile = Callable[[StepContext], Awaitable[Reconciled]]
+"""Looks at the world for what became of an interrupted step; changes nothing but what the step had promised to clean up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A step of a task.
 
@@ -138,6 +157,8 @@ class Step:
         gates: what must hold before it starts.
         repeatable: whether it is safe to run again after a success or an interruption.
         built: False for an automatic or destructive step whose action is not in this version.
+        reconcile: how to find out what became of it when its engine died in the middle; None: a conversion's transaction
+            is asked for, anything else has failed.
     """
 
     id: str
@@ -148,6 +169,7 @@ class Step:
     gates: tuple[Gate, ...] = ()
     repeatable: bool = True
     built: bool = True
+    reconcile: Reconcile | None = None
 
     @property
     def task(self) -> int:
@@ -173,6 +195,7 @@ class Task:
         planned: planned duration, shortest and longest.
         output: what it leaves behind.
         downtime: whether its time counts as downtime.
+        due: when it should be through, counted from the run's opening.
     """
 
     number: int
@@ -183,6 +206,7 @@ class Task:
     planned: tuple[timedelta, timedelta] | None = None
     downtime: bool = False
     escalations: tuple[Escalation, ...] = field(default=())
+    due: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
