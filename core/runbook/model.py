@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from core.events import Choice, Event, Json, Question, Reading
+from core.events import Choice, Event, Json, Reading
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
 from core.settings import Settings
