@@ -147,7 +147,10 @@ async def create_database(server: Server) -> Database:
 
 
 async def drop_database(database: Database) -> None:
-    """Drop the database, and whatever databases and roles its owner has made besides."""
+    """Drop the database, and whatever databases and roles its owner has made besides.
+
+    Below PostgreSQL 16 roles are found by their names: begin those that a test makes with `database.owner`.
+    """
     connection = await database.server.connect()
     try:
         names = await connection.fetch(
@@ -156,8 +159,9 @@ async def drop_database(database: Database) -> None:
         for (name,) in names:
             await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         roles = await connection.fetch(
-            # From PostgreSQL 16 on, who creates a role becomes its administrator.
-            "SELECT DISTINCT roleid::regrole::text FROM pg_auth_members WHERE member = to_regrole($1) AND admin_option",
+            # From PostgreSQL 16 on, who creates a role becomes its administrator; before, only the name tells.
+            "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname <> $1 AND (starts_with(rolname, $1) OR oid IN"
+            " (SELECT roleid FROM pg_auth_members WHERE member = to_regrole($1) AND admin_option))",
             database.owner,
         )
         for (role,) in [*roles, (database.owner,)]:

@@ -160,6 +160,20 @@ async def test_killed_server_is_noticed_and_started_again(directory: Path) -> No
         assert not first.socket_dir.exists(), "the socket of the killed server is still there"
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="zombies are told by /proc")
+async def test_lock_of_a_zombie_does_not_hold(directory: Path) -> None:
+    """A killed server that nobody reaps (a container without an init) still has its process id."""
+    first = await EmbeddedServer.start(directory, settings=FAST)
+    lock = (directory / "postmaster.pid").read_text()
+    await first.stop()
+    with subprocess.Popen(["true"], **first.account.child_options()) as zombie:
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        (directory / "postmaster.pid").write_text(lock.replace(str(first.pid), str(zombie.pid), 1))
+        (directory / "postmaster.pid").chmod(0o644)
+        async with await EmbeddedServer.start(directory, settings=FAST) as second:
+            assert await query(second, "SELECT 1") == 1
+
+
 async def test_attach_to_a_running_server(directory: Path) -> None:
     first = await EmbeddedServer.start(directory, settings=FAST)
     connection = await login(first)
