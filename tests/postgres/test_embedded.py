@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from core.errors import EmbeddedServerError
-from core.postgres import embedded, server_binaries
+from core.postgres import data_directory, server_binaries
 from core.postgres.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ async def query(server: EmbeddedServer, sql: str) -> object:
 
 
 def socket_dirs() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob(f"{embedded.SOCKET_PREFIX}*"))
+    return set(Path(tempfile.gettempdir()).glob(f"{data_directory.SOCKET_PREFIX}*"))
 
 
 async def test_start_connect_stop(directory: Path) -> None:
@@ -98,7 +98,7 @@ async def test_a_password_is_asked_for_over_tcp_and_kept_nowhere(directory: Path
             await login(server, password="not-the-password")
         assert password not in repr(server)
         files = [path for path in directory.rglob("*") if path.is_file()]
-        assert directory / embedded.LOG_NAME in files
+        assert directory / data_directory.LOG_NAME in files
         assert [path for path in files if password.encode() in path.read_bytes()] == []
         arguments = [path.read_bytes() for path in Path("/proc").glob(f"{server.pid}/cmdline")]
         assert all(password.encode() not in line for line in arguments)
@@ -129,14 +129,14 @@ async def test_restart_on_another_port_when_the_old_one_is_taken(directory: Path
 
 async def test_port_taken_between_choice_and_start(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as other:
-        other.bind((embedded.HOST, 0))
+        other.bind((data_directory.HOST, 0))
         other.listen()
         taken = int(other.getsockname()[1])
-        real, calls = embedded._free_port, iter([taken])
-        monkeypatch.setattr(embedded, "_free_port", lambda: next(calls, None) or real())
+        real, calls = data_directory._free_port, iter([taken])
+        monkeypatch.setattr(data_directory, "_free_port", lambda: next(calls, None) or real())
         async with await EmbeddedServer.start(directory, settings=FAST) as server:
             assert server.port != taken
-            assert "Address already in use" in (directory / embedded.LOG_NAME).read_text()
+            assert "Address already in use" in (directory / data_directory.LOG_NAME).read_text()
             assert await query(server, "SELECT 1") == 1
 
 
@@ -147,7 +147,7 @@ async def test_immediate_stop_is_recovered_from(directory: Path) -> None:
     assert not first.socket_dir.exists()
     async with await EmbeddedServer.start(directory, settings=FAST) as second:
         assert await query(second, "SELECT answer FROM kept") == 42
-        assert "database system was not properly shut down" in (directory / embedded.LOG_NAME).read_text()
+        assert "database system was not properly shut down" in (directory / data_directory.LOG_NAME).read_text()
 
 
 async def test_killed_server_is_noticed_and_started_again(directory: Path) -> None:
@@ -195,7 +195,7 @@ async def test_a_setting_that_the_server_refuses(directory: Path) -> None:
     with pytest.raises(EmbeddedServerError) as caught:
         await EmbeddedServer.start(directory, settings={"shared_buffers": "many"})
     assert "shared_buffers" in caught.value.what
-    assert str(directory / embedded.LOG_NAME) in caught.value.advice
+    assert str(directory / data_directory.LOG_NAME) in caught.value.advice
     assert socket_dirs() <= before
 
 
@@ -208,7 +208,7 @@ async def test_a_setting_cannot_smuggle_in_another(directory: Path, settings: di
 async def test_cancelled_start_leaves_no_server(directory: Path) -> None:
     before = socket_dirs()
     work = asyncio.create_task(EmbeddedServer.start(directory, settings=FAST))
-    while not (directory / embedded.LOG_NAME).exists():
+    while not (directory / data_directory.LOG_NAME).exists():
         await asyncio.sleep(0.005)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
