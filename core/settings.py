@@ -17,10 +17,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic import model_validator as validates_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -35,6 +33,8 @@ PASSWORD_TIMEOUT = 60.0
 """Seconds that a password command may take: it may ask a person to touch a key."""
 
 TargetName = Literal["production", "test"]
+URL_VARIABLES: Mapping[TargetName, str] = {"production": "DATABASE_URL", "test": "DATABASE_URL_TEST"}
+"""Variables that stand in for a target's url, as applications set them; in these a password is allowed."""
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
@@ -69,12 +69,6 @@ def default_config() -> Path:
     return (Path(given) if given.startswith("/") else Path.home() / ".config") / "pgrecast" / "config.toml"
 
 
-def holds_password(url: str) -> bool:
-    """Whether a database URL carries a password, before its host or among its parameters."""
-    parts = urlsplit(url)
-    return parts.password is not None or any(key == "password" for key, _ in parse_qsl(parts.query))
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -82,27 +76,14 @@ class _Section(BaseModel):
 class TargetSettings(_Section):
     """One database to work on."""
 
-    url: str = ""
-    """Its URL, without a password."""
+    url: SecretStr = SecretStr("")
+    """Its URL, without a password; whoever connects refuses one, and should one be there, it is shown nowhere."""
     password_file: Path | None = None
     """A file whose first line is the password."""
     password_command: str = ""
     """A command whose first line of output is the password; run without a shell."""
 
-    @field_validator("url")
-    @classmethod
-    def _without_password(cls, url: str) -> str:
-        try:
-            found = holds_password(url)
-        except ValueError:
-            raise ValueError("is not a URL") from None
-        if found:
-            raise ValueError(
-                "holds a password; give it by password_file, password_command, PGPASSWORD, PGPASSFILE or a service file"
-            )
-        return url
-
-    @validates_model(mode="after")
+    @model_validator(mode="after")
     def _one_password(self) -> Self:
         if self.password_file is not None and self.password_command:
             raise ValueError("password_file and password_command exclude each other; keep one")
@@ -127,6 +108,9 @@ class TargetSettings(_Section):
 class TargetsSettings(_Section):
     production: TargetSettings = TargetSettings()
     test: TargetSettings = TargetSettings()
+
+    def of(self, name: TargetName) -> TargetSettings:
+        return self.production if name == "production" else self.test
 
 
 class RunSettings(_Section):
@@ -211,8 +195,8 @@ class Settings(BaseSettings):
     conversion: ConversionSettings = ConversionSettings()
     limits: LimitsSettings = LimitsSettings()
     investigation: InvestigationSettings = InvestigationSettings()
-    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL", exclude=True)
-    database_url_test: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL_TEST", exclude=True)
+    database_url: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["production"], exclude=True)
+    database_url_test: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["test"], exclude=True)
 
     @classmethod
     def settings_customise_sources(
@@ -262,29 +246,25 @@ class Settings(BaseSettings):
             ) from None
 
     def url(self, name: TargetName) -> SecretStr:
-        """The target's URL: configured, or `DATABASE_URL` / `DATABASE_URL_TEST` (a password in it is allowed there).
+        """The target's URL: configured, or `DATABASE_URL` / `DATABASE_URL_TEST`.
 
         Raises:
             ConfigurationError: neither is there.
         """
-        target: TargetSettings = getattr(self.targets, name)
-        if target.url:
-            return SecretStr(target.url)
-        variable, found = {
-            "production": ("DATABASE_URL", self.database_url),
-            "test": ("DATABASE_URL_TEST", self.database_url_test),
-        }[name]
-        if found is None:
+        found = self._url(name)
+        if not found:
             raise ConfigurationError(
                 f"No {name} database is configured.",
-                advice=f"Set url under [targets.{name}] in {default_config()}, or the environment's {variable}.",
+                advice=f"Set url under [targets.{name}] in {default_config()}, or the environment's {URL_VARIABLES[name]}.",
             )
         return found
 
     def has_target(self, name: TargetName) -> bool:
         """Whether the target is configured."""
-        target: TargetSettings = getattr(self.targets, name)
-        return bool(target.url or (self.database_url if name == "production" else self.database_url_test))
+        return bool(self._url(name))
+
+    def _url(self, name: TargetName) -> SecretStr | None:
+        return self.targets.of(name).url or (self.database_url if name == "production" else self.database_url_test)
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = {

@@ -158,8 +158,7 @@ def test_variables_of_other_rooms_are_left_alone(monkeypatch: pytest.MonkeyPatch
         f"[conversion]\nlock_attempts = '{SECRET}'\n",
         f"[conversion]\nlock_timeout = '{SECRET}'\n",
         f"[conversion]\nproof = '{SECRET}'\n",
-        f"[targets.production]\nurl = 'postgresql://me:{SECRET}@db.example/app'\n",
-        f"[targets.production]\nurl = 'postgresql://me@db.example/app?password={SECRET}'\n",
+        f"[targets.production]\nurl = ['postgresql://me:{SECRET}@db.example/app']\n",
         f"[targets.production]\npassword = '{SECRET}'\n",
     ],
 )
@@ -188,9 +187,10 @@ def test_span_of_time(tmp_path: Path, value: str, seconds: int) -> None:
 def test_urls_of_the_environment_stand_in_and_stay_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://me:{SECRET}@db.example/app")
     monkeypatch.setenv("DATABASE_URL_TEST", "postgresql://me@db.example/app_test")
-    settings = Settings.load(write(tmp_path, '[targets.test]\nurl = "postgresql://me@other.example/t"\n'))
+    monkeypatch.setenv("PGRECAST_TARGETS__PRODUCTION__PASSWORD_FILE", "~/some.file")
+    settings = Settings.load(write(tmp_path, f'[targets.test]\nurl = "postgresql://me:{SECRET}@other.example/t"\n'))
     assert settings.url("production").get_secret_value() == f"postgresql://me:{SECRET}@db.example/app"
-    assert settings.url("test").get_secret_value() == "postgresql://me@other.example/t"
+    assert settings.url("test").get_secret_value() == f"postgresql://me:{SECRET}@other.example/t"
     assert SECRET not in repr(settings)
     assert SECRET not in settings.model_dump_json()
 
