@@ -350,6 +350,15 @@ class ProofMade(_Model):
     seconds: float
 
 
+class CommitSent(_Model):
+    """On disk before COMMIT goes out: without it, an interrupted transaction has certainly been rolled back."""
+
+    kind: Literal["commit_sent"] = "commit_sent"
+    step: str
+    target: str
+    xid: str
+
+
 class TransactionEnded(_Model):
     kind: Literal["transaction_ended"] = "transaction_ended"
     step: str
@@ -391,6 +400,7 @@ Event = Annotated[
     | StatementFinished
     | PhaseFinished
     | ProofMade
+    | CommitSent
     | TransactionEnded,
     Field(discriminator="kind"),
 ]
