@@ -19,14 +19,14 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar, cast
+from typing import NamedTuple, NoReturn
 from urllib.parse import quote
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from core.errors import JournalError
 from core.events import Actor, Event, Record
-from core.redaction import redactor
+from core.masking import masked
 
 FILE = "journal.sqlite"
 FORMAT = 1
@@ -38,14 +38,6 @@ RESERVE_BYTES = 4 * 1024 * 1024
 
 BATCH = 1000
 """Events in one transaction at most, and rows in one read."""
-
-PLAIN_FIELDS = frozenset(
-    {"kind", "step", "target", "identity", "phrase", "question", "choice", "plan", "xid", "sha256"}
-)
-"""Names that the program gave or the database shows anyway: never masked, whatever a secret happens to be equal to."""
-
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class _Row(NamedTuple):
@@ -121,7 +113,7 @@ class Journal:
         """
         future: Future[Record] = Future()
         future.set_running_or_notify_cancel()  # from here on it cannot be cancelled
-        masked_actor, masked_event = _masked_model(actor), _masked_model(event)
+        masked_actor, masked_event = masked(actor), masked(event)
         with self._guard:
             if self._closed:
                 raise JournalError("The journal is closed.")
@@ -327,37 +319,3 @@ def _error(path: Path, error: OSError | sqlite3.Error, verb: str) -> JournalErro
         state=state,
         advice="Look at the run directory's permissions, limits and disk.",
     )
-
-
-def _masked_model(model: M) -> M:
-    changed = {
-        name: masked
-        for name in type(model).model_fields
-        if name not in PLAIN_FIELDS and (masked := _masked(value := getattr(model, name))) is not value
-    }
-    return model.model_copy(update=changed) if changed else model
-
-
-def _masked(value: object) -> object:
-    """The value with every text in it redacted and fit for UTF-8; the very same object when nothing changed."""
-    match value:
-        case str():
-            text = redactor.redact(value)
-            if not text.isascii():
-                # Lone surrogates: bytes of a file name or a log that were not UTF-8.
-                text = text.encode("utf-8", "backslashreplace").decode()
-            return value if text == value else text
-        case BaseModel():
-            return _masked_model(value)
-        case dict():
-            items = cast("dict[Any, Any]", value)
-            masked = {_masked(key): _masked(item) for key, item in items.items()}
-            return items if masked == items else masked
-        case list() | tuple():
-            old = cast("list[Any] | tuple[Any, ...]", value)
-            new = [_masked(item) for item in old]
-            if all(n is o for n, o in zip(new, old, strict=True)):
-                return old
-            return new if isinstance(old, list) else tuple(new)
-        case _:
-            return value
