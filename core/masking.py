@@ -8,10 +8,8 @@ from pydantic import BaseModel
 
 from core.redaction import redactor
 
-PLAIN_FIELDS = frozenset(
-    {"kind", "step", "target", "identity", "phrase", "question", "choice", "plan", "xid", "sha256"}
-)
-"""Names that the program gave or the database shows anyway: never masked, whatever a secret happens to be equal to."""
+PLAIN_FIELDS = frozenset(["kind", "step", "target", "cluster", "database", "phrase", "question", "choice", "plan", "xid", "sha256"])
+"""Fields whose texts are never masked, whatever a secret happens to be equal to: names that the program gave or the database shows anyway: never masked, whatever a secret happens to be equal to."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -21,7 +19,8 @@ def masked(model: M) -> M:
     changed = {
         name: new
         for name in type(model).model_fields
-        if name not in PLAIN_FIELDS and (new := _masked_value(value := getattr(model, name))) is not value
+        if not (isinstance(value := getattr(model, name), str) and name in PLAIN_FIELDS)
+        and (new := _masked_value(value)) is not value
     }
     return model.model_copy(update=changed) if changed else model
 

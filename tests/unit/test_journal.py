@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ from core.errors import JournalError
 from core.events import (
     ENGINE,
     Actor,
+    Choice,
     FactRecorded,
+    Question,
+    QuestionAsked,
     Record,
     RunOpened,
     StepSaid,
@@ -243,6 +247,18 @@ def test_secrets_are_masked_wherever_they_stand(journal: Journal, tmp_path: Path
     events = (
         StepSaid(step="1.1", text=f"the key {secret} works"),
         FactRecorded(step="1.1", name="rotation", value={f"of {secret}": [1, {"deep": (f"{secret}!",)}]}),
+        QuestionAsked(
+            question=Question(
+                id="q",
+                step="7.3",
+                title="COMMIT?",
+                choices=(Choice(name="commit", label=secret),),
+                default="commit",
+                details=(f"as {secret}",),
+                asked_at=datetime.now(UTC),
+                expires_at=datetime.now(UTC),
+            )
+        ),
         RunOpened(run="postgresql://u:another-secret@h/db", program="0"),
     )
     for event in events:
