@@ -178,6 +178,18 @@ class InvestigationSettings(_Section):
     """How old an investigation may be when production is converted."""
 
 
+class ConsoleSettings(_Section):
+    theme: Literal["dark", "light", "ansi"] = "dark"
+    """Colours of the full-screen console; `ansi` uses the terminal's own sixteen."""
+    keys: tuple[str, ...] = ()
+    """Keys of your own, `action=keys`: "step.run=R", "move.down=j,down"."""
+
+    @property
+    def keymap(self) -> dict[str, str]:
+        """The keys by action."""
+        return {action.strip(): keys.strip() for action, _, keys in (entry.partition("=") for entry in self.keys)}
+
+
 class Settings(BaseSettings):
     """All settings. `load()` reads them; tests may call the class itself."""
 
@@ -195,6 +207,7 @@ class Settings(BaseSettings):
     conversion: ConversionSettings = ConversionSettings()
     limits: LimitsSettings = LimitsSettings()
     investigation: InvestigationSettings = InvestigationSettings()
+    console: ConsoleSettings = ConsoleSettings()
     database_url: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["production"], exclude=True)
     database_url_test: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["test"], exclude=True)
 
@@ -273,6 +286,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "conversion": ConversionSettings,
     "limits": LimitsSettings,
     "investigation": InvestigationSettings,
+    "console": ConsoleSettings,
 }
 
 
