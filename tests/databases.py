@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import asyncpg
 from pydantic import SecretStr
 
+from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.embedded import EmbeddedServer
 from core.postgres.scram import scram_verifier
 
@@ -105,6 +106,11 @@ class Database:
             "password": self.password.get_secret_value(),
             "database": self.name,
         }
+
+    @property
+    def spec(self) -> ConnectionSpec:
+        """The owner's login."""
+        return ConnectionSpec(self.host, self.port, self.name, self.owner, self.password)
 
     @property
     def environment(self) -> dict[str, str]:
