@@ -118,6 +118,10 @@ class RunSettings(_Section):
     """Name that stands in the journal; the login when empty."""
     directory: Path | None = None
     """Where run directories are made; `$XDG_STATE_HOME/pgrecast/runs` when not set."""
+    two_person: bool = False
+    """Whether a second, different person must approve what the operator has confirmed by typing."""
+    idle: Duration = timedelta(minutes=10)
+    """How long the engine stays when nobody is attached and nothing runs."""
 
     @property
     def operator_name(self) -> str:
