@@ -1,0 +1,117 @@
+"""Task 7.3: the conversion of production, behind everything that the tasks before it have found out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from core.errors import Refused
+from core.retype.model import PlanWarning
+from core.runbook import gates
+from core.runbook.conversion import ConversionResult, Preparation, convert, scope_request
+from core.runbook.decide import ENUMERATED
+from core.runbook.evidence import read_evidence
+from core.runbook.facts import (
+    CONVERSION_OUTCOME,
+    CONVERSION_PROVED,
+    CONVERSION_SECONDS,
+    CONVERSION_TALLIES,
+    DECISION_APPROACH,
+    DECISION_PLAN,
+    INVESTIGATION_FINGERPRINT,
+    REHEARSAL_FILE,
+)
+from core.runbook.model import StepContext
+from core.runbook.planning import Planned
+from core.runbook.rehearsal import Rehearsal, not_rehearsed
+from core.runbook.words import counted, span
+
+REHEARSAL_STEP = "5.1"
+UNREHEARSED = "unrehearsed"
+"""Id of the warning that statements were not rehearsed."""
+
+
+async def convert_production(context: StepContext) -> str:
+    """Convert production, as investigated, decided and rehearsed."""
+
+    async def prepare(planned: Planned) -> Preparation:
+        require_investigated(context, planned)
+        require_reviewed(context, planned)
+        reports = [gate(context.state, context.settings) for gate in gates.CONVERT_PRODUCTION]
+        rehearsal = _rehearsal(context)
+        missing = not_rehearsed(planned.plan, rehearsal.statements)
+        return Preparation(
+            checked=(
+                "Production is as it was investigated.",
+                *(f"{report.name}: {report.value}" for report in reports),
+                *(("Every statement was rehearsed.",) if not missing else ()),
+            ),
+            warnings=unrehearsed(missing),
+            history=rehearsal.timings,
+        )
+
+    return await finish(context, await convert(context, "production", scope_request(context.settings), prepare=prepare))
+
+
+async def convert_one(context: StepContext) -> str:
+    """Convert the one database of a one-step run, without what the recovery's tasks find out beforehand."""
+    return await finish(context, await convert(context, "production", scope_request(context.settings)))
+
+
+async def finish(context: StepContext, result: ConversionResult) -> str:
+    """Record how it ended; raises what went wrong after COMMIT."""
+    await context.fact(CONVERSION_PROVED, result.proof.held)
+    await context.fact(CONVERSION_SECONDS, result.seconds)
+    await context.fact(CONVERSION_TALLIES, [tally.model_dump() for tally in result.tallies])
+    await context.fact(CONVERSION_OUTCOME, result.outcome)
+    if result.trouble:
+        raise result.trouble
+    keys = counted(result.count("foreign keys recreated"), "foreign key")
+    return f"{result.outcome.replace('_', ' ')}, proof ({result.proof.depth}) holds; {keys} recreated in {span(result.working_seconds)}"
+
+
+def require_investigated(context: StepContext, planned: Planned) -> None:
+    """Raise Refused unless production is as it was investigated, and not too long ago."""
+    again = "Run step 2.2 again, and look at what is different."
+    known = context.state.facts.get(INVESTIGATION_FINGERPRINT)
+    if known is None:
+        raise Refused("Production was not investigated.", advice=again)
+    age = datetime.now(UTC) - context.state.fact_times[INVESTIGATION_FINGERPRINT]
+    limit = context.settings.investigation.max_age
+    if age > limit:
+        raise Refused(
+            f"The investigation is {span(age.total_seconds())} old; {span(limit.total_seconds())} is the limit.",
+            advice=again,
+        )
+    if known != planned.plan.catalog:
+        raise Refused("Production's schema has changed since it was investigated.", advice=again)
+
+
+def require_reviewed(context: StepContext, planned: Planned) -> None:
+    """With approach B: raise Refused unless the plan is the one whose script was reviewed."""
+    facts = context.state.facts
+    if facts.get(DECISION_APPROACH) == ENUMERATED and facts.get(DECISION_PLAN) != planned.plan.fingerprint:
+        raise Refused(
+            "The plan is not the one whose script was reviewed (approach B).",
+            advice="Run step 4.1 again, and have the new script reviewed; or choose approach A there.",
+        )
+
+
+def _rehearsal(context: StepContext) -> Rehearsal:
+    content = read_evidence(context, REHEARSAL_STEP, REHEARSAL_FILE)
+    if content is None:
+        raise Refused("No rehearsal has left its statements.", advice=f"Run step {REHEARSAL_STEP}.")
+    return Rehearsal.model_validate_json(content)
+
+
+def unrehearsed(missing: tuple[str, ...]) -> tuple[PlanWarning, ...]:
+    """The warning that statements of the plan were not rehearsed; none when all were."""
+    if not missing:
+        return ()
+    return (
+        PlanWarning(
+            id=UNREHEARSED,
+            object=counted(len(missing), "statement"),
+            reason=f"not rehearsed: {'; '.join(missing)}.",
+            consequence="Whether they work, and how long they take, shows here first; a failure rolls everything back.",
+        ),
+    )

@@ -1,0 +1,58 @@
+"""Names of the facts and evidence files that steps record, gates ask for and other steps read."""
+
+from __future__ import annotations
+
+# Task 2, the investigation of production.
+INVESTIGATION_FINGERPRINT = "investigation.fingerprint"
+"""Of production's catalog as it was investigated."""
+INVESTIGATION_REVISION = "investigation.alembic_version"
+"""What alembic_version claims: a list of revisions, empty when the table is; None without the table."""
+INVESTIGATION_INDICATORS = "investigation.indicator_tables"
+"""By table: whether it exists."""
+INVESTIGATION_KEY_TYPE = "investigation.key_type"
+"""Type of the key column that tells whether a conversion is needed; None when there is no such column."""
+INVESTIGATION_COUNTS = "investigation.row_counts"
+"""Rows by table; None for a table that is not there."""
+INVESTIGATION_KEYS = "investigation.keys"
+"""Root keys and the number of columns that belong to each."""
+INVESTIGATION_TOTALS = "investigation.totals"
+"""The database's size in bytes, tables, foreign keys, columns to retype, statements, blockers, warnings."""
+INVESTIGATION_SECONDS = "investigation.estimated_seconds"
+
+# Task 4, the decision.
+DECISION_APPROACH = "decision.approach"
+"""`A`, dynamic, or `B`, enumerated."""
+DECISION_PLAN = "decision.plan"
+"""Fingerprint of the plan whose script was written for approach B."""
+
+# Task 5, the rehearsal on the test database.
+REHEARSAL_PROVED = "rehearsal.proved"
+REHEARSAL_OUTCOME = "rehearsal.outcome"
+"""`committed` or `rolled_back`."""
+REHEARSAL_PROOF = "rehearsal.proof"
+"""Depth of its proof: catalog, counts or contents."""
+REHEARSAL_SECONDS = "rehearsal.seconds"
+REHEARSAL_FOREIGN_KEYS = "rehearsal.foreign_keys"
+"""Foreign keys before, dropped and recreated."""
+REHEARSAL_FOREIGN_KEYS_NOW = "rehearsal.foreign_keys_now"
+REHEARSAL_MISSING = "rehearsal.not_rehearsed"
+"""Statements of production's plan that the rehearsal did not have."""
+
+# Task 7.3, the conversion of production.
+CONVERSION_OUTCOME = "conversion.outcome"
+CONVERSION_PROVED = "conversion.proved"
+CONVERSION_SECONDS = "conversion.seconds"
+CONVERSION_TALLIES = "conversion.tallies"
+
+# Facts that no step of this version records yet; the gates ask for them first.
+CREDENTIALS_ROTATED = "credentials.rotated"
+BACKUP_VERIFIED = "backup.verified"
+WINDOW_CHOSEN = "window.chosen"
+MAINTENANCE_PROVED = "maintenance.proved"
+
+# Evidence files.
+PLAN_FILE = "plan.json"
+SCRIPT_FILE = "conversion.sql"
+PROOF_FILE = "proof.json"
+REHEARSAL_FILE = "rehearsal.json"
+REPORT_FILE = "report.md"

@@ -1,0 +1,106 @@
+"""Task 2: the investigation of production. Reads only; every session of it is READ ONLY."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import asyncpg
+
+from core.errors import QueryFailed
+from core.postgres.catalog import Catalog, Relation
+from core.postgres.connect import ConnectionSpec, connect
+from core.postgres.identity import Identity
+from core.postgres.inspect import Progress
+from core.postgres.sql import qualified, quote_identifier
+from core.retype.advice import described
+from core.retype.estimate import estimate
+from core.runbook.conversion import scope_request
+from core.runbook.facts import REPORT_FILE
+from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type, render
+from core.runbook.model import StepContext
+from core.runbook.planning import milliseconds, plan_conversion, show_inspection
+from core.runbook.words import counted
+from core.settings import Settings
+
+VERSION_TABLE = "alembic_version"
+VERSION_COLUMN = "version_num"
+
+
+async def investigate(context: StepContext) -> str:
+    """Investigate production: answer the action plan's questions, find blockers, write the report."""
+    spec, identity = await context.target("production")
+    await context.say(f"Reads {spec}, read only, over up to {context.settings.limits.connections} connections.")
+    findings = await find_out(spec, identity, context.settings, progress=show_inspection(context))
+    await context.file(REPORT_FILE, render(findings).encode())
+    for name, value in facts_of(findings).items():
+        await context.fact(name, value)
+    for blocker in findings.plan.blockers:
+        await context.say(f"Blocker: {blocker.object}: {blocker.reason} Way out: {blocker.way_out}")
+    for warning in findings.plan.warnings:
+        await context.say(f"Warning {warning.id}: {warning.reason}")
+    return conclusion(findings)
+
+
+async def find_out(
+    spec: ConnectionSpec, identity: Identity, settings: Settings, *, progress: Progress | None = None
+) -> Findings:
+    """Read a database and answer the investigation's questions.
+
+    Args:
+        identity: the database that it must be.
+        progress: told of each query of the reading.
+
+    Raises:
+        UsageError: a name in the settings cannot be one, or names several things.
+        ConnectionFailed, QueryFailed: the database could not be read.
+    """
+    wanted = settings.investigation
+    planned = await plan_conversion(spec, identity, scope_request(settings), settings.limits, progress=progress)
+    catalog = planned.catalog
+    connection = await connect(spec, statement_timeout_ms=milliseconds(settings.limits.read))
+    try:
+        revisions = await _revisions(connection, catalog)
+        counts = {name: await _count(connection, find_table(catalog, name)) for name in wanted.count_tables}
+    except asyncpg.PostgresError as error:
+        raise QueryFailed(
+            f"The database could not be read: {described(error)}", advice="Look at the message, and try again."
+        ) from error
+    finally:
+        connection.terminate()
+    return Findings(
+        at=datetime.now(UTC),
+        where=str(spec),
+        catalog=catalog,
+        plan=planned.plan,
+        estimate=estimate(planned.plan, depth=settings.conversion.proof),
+        revisions=revisions,
+        indicators={name: find_table(catalog, name) is not None for name in wanted.indicator_tables},
+        key_column=wanted.key_column,
+        key_type=key_type(catalog, wanted.key_column),
+        counts=counts,
+    )
+
+
+async def _revisions(connection: asyncpg.Connection, catalog: Catalog) -> tuple[str, ...] | None:
+    table = find_table(catalog, VERSION_TABLE)
+    if table is None or VERSION_COLUMN not in {column.name for column in catalog.columns_of.get(table.oid, ())}:
+        return None
+    rows = await connection.fetch(
+        f"SELECT {quote_identifier(VERSION_COLUMN)}::text FROM {qualified(table.schema, table.name)} ORDER BY 1"  # noqa: S608
+    )
+    return tuple(str(row[0]) for row in rows)
+
+
+async def _count(connection: asyncpg.Connection, table: Relation | None) -> int | str | None:
+    """Rows of a table; in words when they cannot be counted, None when there is no such table."""
+    if table is None:
+        return None
+    about = f"about {counted(round(table.estimated_rows), 'row')}" if table.estimated_rows >= 0 else "number unknown"
+    try:
+        # Row security would hide rows silently; an error is better than a figure that is too small.
+        await connection.execute("SET row_security = off")
+        return int(await connection.fetchval(f"SELECT count(*) FROM {qualified(table.schema, table.name)}"))  # noqa: S608
+    except asyncpg.QueryCanceledError:
+        return f"{about} (counting took too long)"
+    except asyncpg.InsufficientPrivilegeError as error:
+        return f"{about} ({error.args[0] if error.args else error})"

@@ -1,0 +1,95 @@
+"""From a connection to a plan: the catalog, the scope, what else goes on, the blockers, the statements."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from core.errors import QueryFailed
+from core.events import Reading
+from core.postgres.catalog import Catalog
+from core.postgres.connect import ConnectionSpec, connect
+from core.postgres.identity import Identity
+from core.postgres.inspect import InspectionProgress, Progress, inspect
+from core.retype.activity import Activity, read_activity
+from core.retype.advice import described
+from core.retype.blockers import find_blockers
+from core.retype.model import Plan, Scope, ScopeRequest
+from core.retype.plan import make_plan
+from core.retype.scope import decide_scope
+from core.runbook.model import StepContext
+from core.settings import LimitsSettings
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and what it was made from."""
+
+    request: ScopeRequest
+    identity: Identity
+    catalog: Catalog
+    activity: Activity
+    plan: Plan
+
+    def replan(self, catalog: Catalog) -> Plan:
+        """The plan of the same request from another reading of the catalog."""
+        return _plan(decide_scope(catalog, self.request), self.identity, catalog, self.activity)
+
+
+def _plan(scope: Scope, identity: Identity, catalog: Catalog, activity: Activity) -> Plan:
+    return make_plan(catalog, scope, find_blockers(catalog, scope, activity), identity)
+
+
+async def plan_conversion(
+    spec: ConnectionSpec,
+    identity: Identity,
+    request: ScopeRequest,
+    limits: LimitsSettings,
+    *,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> Planned:
+    """Read the database and plan. Nothing is changed.
+
+    Args:
+        identity: the database that it must be.
+        catalog: a reading of a moment ago, to plan another request without reading it all again.
+        progress: told of each query of the reading.
+
+    Raises:
+        UsageError: a column that the request names cannot be used.
+        ConnectionFailed, QueryFailed: the database could not be read.
+    """
+    timeout = milliseconds(limits.read)
+    if catalog is None:
+        catalog = await inspect(spec, connections=limits.connections, progress=progress, statement_timeout_ms=timeout)
+    scope = await asyncio.to_thread(decide_scope, catalog, request)
+    connection = await connect(spec, statement_timeout_ms=timeout)
+    try:
+        activity = await read_activity(connection, catalog, scope)
+    except asyncpg.PostgresError as error:
+        raise QueryFailed(
+            f"What goes on in the database could not be read: {described(error)}",
+            advice="Look at the message, and try again.",
+        ) from error
+    finally:
+        connection.terminate()
+    plan = await asyncio.to_thread(_plan, scope, identity, catalog, activity)
+    return Planned(request, identity, catalog, activity, plan)
+
+
+def milliseconds(span: timedelta) -> int:
+    return round(span / timedelta(milliseconds=1))
+
+
+def show_inspection(context: StepContext) -> Progress:
+    """Shows the reading of the catalog as it goes on."""
+
+    def show(progress: InspectionProgress) -> None:
+        values = {"query": progress.name, "rows": progress.rows, "done": progress.done, "total": progress.total}
+        context.read(Reading(step=context.step, name="inspection", values=values))
+
+    return show

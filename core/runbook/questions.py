@@ -1,0 +1,137 @@
+"""What a person is asked in the course of a conversion: pure functions of the plan, its estimate and its proof.
+
+The names of the choices are part of the contract: whoever answers without a screen (the command line, the demo) uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.events import Choice
+from core.retype.estimate import Estimate
+from core.retype.model import Plan, PlanWarning, Scope
+from core.runbook.words import counted, span
+
+CONVERT = "convert"
+CANCEL = "cancel"
+COMMIT = "commit"
+ROLLBACK = "rollback"
+ACCEPT = "accept"
+RETYPE = "retype"
+LEAVE = "leave"
+
+MOST_LISTED = 40
+"""Tables that are named one by one."""
+
+STOP = Choice(name=CANCEL, label="Cancel", consequence="Nothing is changed.")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A question's words; the fields are those of `StepContext.ask`."""
+
+    title: str
+    choices: tuple[Choice, ...]
+    default: str
+    locks: tuple[str, ...] = ()
+    duration: str = ""
+    checked: tuple[str, ...] = ()
+    cannot_undo: tuple[str, ...] = ()
+    way_back: str = ""
+    details: tuple[str, ...] = ()
+
+
+def confirmation(target: str, estimate: Estimate, *, checked: Sequence[str] = (), details: Sequence[str] = ()) -> Words:
+    """The confirmation of a conversion: what it locks and for how long, what was checked, and the way back."""
+    plan = estimate.plan
+    database = plan.identity.database
+    types = plan.scope.types
+    tables = locked_tables(plan)
+    return Words(
+        title=f"Convert the {target} database {database} from {types.source} to {types.target}?",
+        choices=(
+            Choice(
+                name=CONVERT,
+                label="Convert",
+                phrase=database,
+                consequence="Runs in one transaction; COMMIT or ROLLBACK is asked for when it is proved.",
+            ),
+            STOP,
+        ),
+        default=CANCEL,
+        locks=(
+            f"{counted(len(tables), 'table')}, exclusively: nobody else reads or writes them until COMMIT or ROLLBACK",
+            *tables[:MOST_LISTED],
+            *((f"and {len(tables) - MOST_LISTED} more",) if len(tables) > MOST_LISTED else ()),
+        ),
+        duration=f"about {span(estimate.seconds)}, {estimate.basis}; after it, until COMMIT or ROLLBACK is answered",
+        checked=tuple(checked),
+        cannot_undo=(
+            "COMMIT cannot be taken back: afterwards only a conversion the other way, or the backup, leads back.",
+            "Whatever waits for the locks waits for their end, or fails by its own time-outs.",
+        ),
+        way_back=f"Until COMMIT everything rolls back, in about {span(estimate.rollback)} at the end.",
+        details=(*details, estimate.disk),
+    )
+
+
+def locked_tables(plan: Plan) -> list[str]:
+    """Names of the tables that are rewritten or scanned, in order."""
+    return sorted({statement.table for statement in plan.statements if statement.table})
+
+
+def commit(target: str, estimate: Estimate, proof: Sequence[str], tallies: Sequence[str]) -> Words:
+    """COMMIT or ROLLBACK, asked while the transaction is held open."""
+    return Words(
+        title=f"COMMIT the conversion of the {target} database {estimate.plan.identity.database}?",
+        choices=(
+            Choice(name=COMMIT, label="COMMIT", consequence="The new types are there for everyone; ANALYZE follows."),
+            Choice(name=ROLLBACK, label="ROLLBACK", consequence="Everything is as it was before the conversion."),
+        ),
+        default=ROLLBACK,
+        checked=tuple(proof),
+        cannot_undo=("COMMIT cannot be taken back.",),
+        way_back=f"ROLLBACK, in about {span(estimate.rollback)}; it is also what happens when nobody answers in time.",
+        locks=("All tables of the conversion stay locked until this is answered.",),
+        details=tuple(tallies),
+    )
+
+
+def acceptance(target: str, warnings: Sequence[PlanWarning]) -> Words:
+    """Whether warnings that the settings do not accept are accepted now."""
+    return Words(
+        title=f"Accept {counted(len(warnings), 'warning')} about the {target} database?",
+        choices=(
+            Choice(name=ACCEPT, label="Accept", consequence="The conversion goes on in spite of them."),
+            STOP,
+        ),
+        default=CANCEL,
+        details=tuple(f"{w.id}: {w.object}: {w.reason} {w.consequence}" for w in warnings),
+        way_back="Nothing has been changed.",
+    )
+
+
+def soft_references(target: str, scope: Scope) -> Words:
+    """What becomes of columns that reference without a foreign key."""
+    types = scope.types
+    return Words(
+        title=f"{counted(len(scope.soft_references), 'column')} of the {target} database may reference keys without a "
+        "foreign key. Retype them too?",
+        choices=(
+            Choice(
+                name=RETYPE,
+                label="Retype them",
+                consequence=f"They become {types.target} with the keys, and go on comparing with them.",
+            ),
+            Choice(
+                name=LEAVE,
+                label="Leave them",
+                consequence=f"They stay {types.source}; an expression that compares one with a key will fail.",
+            ),
+            STOP,
+        ),
+        default=CANCEL,
+        details=tuple(f"{soft.name}: {'; '.join(soft.evidence)}" for soft in scope.soft_references),
+        way_back="Nothing has been changed.",
+    )

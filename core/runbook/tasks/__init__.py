@@ -1,0 +1,1 @@
+"""The ten tasks of the recovery as data, one module a task."""

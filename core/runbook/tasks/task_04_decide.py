@@ -1,0 +1,49 @@
+"""Task 4: decide how the foreign keys are recreated."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core.runbook.decide import decide
+from core.runbook.model import Step, StepKind, Task
+
+TASK = Task(
+    number=4,
+    title="Decide on recreation",
+    why="The conversion script's phase 5, which puts the foreign keys back, is incomplete.",
+    output="The approach, and a script whose phase 5 is complete.",
+    planned=(timedelta(minutes=30), timedelta(minutes=30)),
+    due=timedelta(days=1),
+    steps=(
+        Step(
+            "4.1",
+            "Choose the approach",
+            StepKind.DECISION,
+            (
+                (
+                    "A, dynamic recreation (recommended): every foreign key that phase 2 drops is saved in the run, and phase 5 "
+                    "recreates it from there. High reliability: automated, all keys are recreated."
+                ),
+                (
+                    "B, manual enumeration (fallback): every foreign key is enumerated in a six-phase script that people review "
+                    "and cross-check for completeness before anything runs. Medium reliability: human error is possible."
+                ),
+                (
+                    "C, staged: phases 1 and 2 run, the list of what was dropped is reviewed, then the rest runs. Medium to high "
+                    "reliability. Not in this version."
+                ),
+                "The script's audit is in docs/CONVERSION_SCRIPT_AUDIT_REPORT.md (lines 150-200 for approach A).",
+            ),
+            action=decide,
+        ),
+        Step(
+            "4.2",
+            "Review the complete script",
+            StepKind.MANUAL,
+            (
+                "Read the six-phase script among the evidence of step 4.1; every foreign key stands in phases 2 and 5.",
+                "Cross-reference it with scripts/uuid_to_varchar_conversion.sql.",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,116 @@
+"""Task 7: conversion day, in the maintenance window."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core.runbook.convert_production import convert_production
+from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START
+from core.runbook.gates import CONVERT_PRODUCTION
+from core.runbook.model import Step, StepKind, Task
+
+TASK = Task(
+    number=7,
+    title="Convert production",
+    why="Application code expects another key type than the database has: no new migration can be applied.",
+    output="Production converted, migrations applied, services healthy.",
+    planned=(timedelta(minutes=30), timedelta(minutes=60)),
+    due=timedelta(days=3),
+    downtime=True,
+    steps=(
+        Step(
+            "7.1",
+            "Check before the conversion (5 min)",
+            StepKind.AUTOMATIC,
+            (
+                "The backup exists: ls -lh backups/backup_*.sql.gz",
+                "The credentials are rotated, and the host is the right one: echo $DATABASE_URL | grep -o '@.*:5432'",
+                (
+                    "No active users, 0 or very few: SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND pid <> pg_backend_pid();"
+                ),
+            ),
+            built=False,
+        ),
+        Step(
+            "7.2",
+            "Enable maintenance mode (5 min)",
+            StepKind.DESTRUCTIVE,
+            (
+                "Either stop the backend service at the host: Backend Service, Settings, Stop Service.",
+                "Or add MAINTENANCE_MODE=true to its environment and redeploy it.",
+                "Verify: curl https://backend.example.com/health must answer 503, or refuse the connection.",
+            ),
+            built=False,
+        ),
+        Step(
+            "7.3",
+            "Run the conversion (30-45 min)",
+            StepKind.DESTRUCTIVE,
+            (
+                "Runs the six phases in one transaction and logs every statement.",
+                "Phase 1, verify: the keys' current types.",
+                "Phase 2, detach: the number of foreign keys dropped, in total and by root key.",
+                "Phase 3, retype keys: the primary keys converted.",
+                "Phase 4, retype references: the number of columns converted.",
+                "Phase 5, reattach: the foreign keys recreated; the number matches phase 2's.",
+                "Phase 6, prove: the checks pass.",
+                "If ALL checks pass: COMMIT. If ANY fails: ROLLBACK.",
+            ),
+            action=convert_production,
+            gates=CONVERT_PRODUCTION,
+        ),
+        Step(
+            "7.4",
+            "Reset alembic_version (5 min)",
+            StepKind.DESTRUCTIVE,
+            (
+                "Use the revision that the investigation found (task 2).",
+                "UPDATE alembic_version SET version_num = '[revision]';",
+                "Verify: SELECT version_num FROM alembic_version;",
+            ),
+            built=False,
+        ),
+        Step(
+            "7.5",
+            "Deploy (10-20 min)",
+            StepKind.DESTRUCTIVE,
+            (
+                "Either at the host: Backend Service, Manual Deploy, Deploy latest commit.",
+                "Or: git push origin main (triggers the automatic deploy).",
+                'Watch the deploy log for the migrations: "Running upgrade [revision] -> [revision], ..."',
+                "Expected: ALL migrations succeed, the service starts.",
+            ),
+            built=False,
+        ),
+        Step(
+            "7.6",
+            "Verify (10-20 min)",
+            StepKind.AUTOMATIC,
+            (
+                'Health: curl https://backend.example.com/health gives {"status":"healthy","database_configured":true}.',
+                "Frontend: curl https://www.example.com/ gives HTTP 200.",
+                "Revision: SELECT version_num FROM alembic_version; gives the head.",
+                "Key type: \\d users shows id as character varying(36).",
+                "New tables: SELECT COUNT(*) FROM folders; is 0 or more (the table exists).",
+                (
+                    "Smoke tests, if there are any: cd scripts; ./verify_deployment.sh production; "
+                    "./run_smoke_tests.sh production"
+                ),
+            ),
+            built=False,
+        ),
+        Step(
+            "7.7",
+            "Disable maintenance mode (5 min)",
+            StepKind.DESTRUCTIVE,
+            (
+                "Reverse step 7.2.",
+                "Either start the backend service.",
+                "Or remove MAINTENANCE_MODE from its environment and redeploy it.",
+            ),
+            built=False,
+        ),
+    ),
+    escalations=(CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START),
+)
