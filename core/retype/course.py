@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from core.events import Event, PhaseFinished, PhaseStarted, StatementFinished, StatementStarted, Tally
@@ -65,7 +65,7 @@ class Course:
         self._since = asyncio.get_running_loop().time()
 
     @asynccontextmanager
-    async def phase(self, phase: Phase) -> AsyncIterator[None]:
+    async def phase(self, phase: Phase) -> AsyncGenerator[None, None]:
         """A phase, told when it begins and, with what it counted, when it is through."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -81,7 +81,7 @@ class Course:
         await self._publish(PhaseFinished(step=self._step, phase=phase, seconds=seconds, tallies=tallies))
 
     @asynccontextmanager
-    async def statement(self, number: int) -> AsyncIterator[None]:
+    async def statement(self, number: int) -> AsyncGenerator[None, None]:
         """A statement of the plan, by its place from 0; events count from 1."""
         loop = asyncio.get_running_loop()
         statement = self.plan.statements[number]
