@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -161,7 +161,7 @@ def _superuser(server: Cluster) -> ConnectionSpec:
 
 
 @contextlib.asynccontextmanager
-async def _session(spec: ConnectionSpec, settings: Mapping[str, str]) -> AsyncIterator[asyncpg.Connection]:
+async def _session(spec: ConnectionSpec, settings: Mapping[str, str]) -> AsyncGenerator[asyncpg.Connection, None]:
     """A session that may write and take its time; what goes wrong in it is explained."""
     connection = await connect(spec, read_only=False, statement_timeout_ms=0, settings=settings)
     try:

@@ -81,12 +81,18 @@ def upgrade() -> None:
         sa.Column("payload", postgresql.JSONB(), server_default="{}", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
-            ["actor_id"], ["users.id"], name="audit_logs_actor_id_fkey", ondelete="SET NULL", postgresql_not_valid=True
-        ),
-        sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name="audit_logs_organization_id_fkey", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="audit_logs_pkey"),
+    )
+    op.create_foreign_key(
+        "audit_logs_actor_id_fkey",
+        "audit_logs",
+        "users",
+        ["actor_id"],
+        ["id"],
+        ondelete="SET NULL",
+        postgresql_not_valid=True,
     )
     op.create_index("audit_logs_entity_idx", "audit_logs", ["entity_type", "entity_id"])
     op.create_index(
