@@ -532,6 +532,16 @@ class Catalog:
         """Functions, procedures and aggregates by oid."""
         return {f.oid: f for f in self.functions}
 
+    @cached_property
+    def extended_statistics(self) -> Mapping[int, Statistics]:
+        """Extended statistics objects by oid."""
+        return {s.oid: s for s in self.statistics}
+
+    @cached_property
+    def published_table(self) -> Mapping[int, PublishedTable]:
+        """Publications' tables by the oid of their entry."""
+        return {p.oid: p for p in self.published_tables}
+
     def foreign_keys(self) -> Iterator[Constraint]:
         """Foreign keys, in the order in which they were created (by oid)."""
         return iter(sorted((c for c in self.constraints if c.kind == "f"), key=lambda c: c.oid))

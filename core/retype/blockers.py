@@ -1,0 +1,45 @@
+"""Why a conversion must not start (blockers), and what must be accepted by name before it does (warnings).
+
+Pure: everything is decided from the catalog, the scope and the facts of `core.retype.activity`. Each finding has an id that
+stays the same as long as its cause does, so that a warning can be accepted by it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.postgres.catalog import Catalog
+from core.retype.activity import Activity
+from core.retype.closure import close_over
+from core.retype.model import Blocker, PlanWarning, Scope
+from core.retype.obstacles import columns, functions, indexes, parts, rights, surroundings
+from core.retype.obstacles import scope as scope_itself
+
+
+class Findings(NamedTuple):
+    blockers: tuple[Blocker, ...] = ()
+    warnings: tuple[PlanWarning, ...] = ()
+
+
+def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Findings:
+    """Everything that stands in the way of converting `scope`, each once, in order of id."""
+    closure = close_over(catalog, scope)
+    blockers = [
+        *closure.blockers,
+        *scope_itself.blockers(catalog, scope),
+        *columns.blockers(catalog, scope),
+        *indexes.blockers(catalog, scope),
+        *parts.blockers(catalog, closure),
+        *rights.blockers(catalog, scope, closure, activity),
+        *surroundings.blockers(catalog, scope, closure, activity),
+    ]
+    warnings = [
+        *scope_itself.warnings(catalog, scope),
+        *columns.warnings(catalog, scope),
+        *functions.warnings(catalog, scope, closure),
+        *surroundings.warnings(catalog, scope, closure, activity),
+    ]
+    return Findings(
+        tuple({blocker.id: blocker for blocker in sorted(blockers, key=lambda b: b.id)}.values()),
+        tuple({warning.id: warning for warning in sorted(warnings, key=lambda w: w.id)}.values()),
+    )

@@ -1,0 +1,410 @@
+"""What hangs on the scope's columns: what must be taken off, in which order, and what stands in the way.
+
+PostgreSQL's own record of dependencies (docs, "pg_depend") is followed from the converted columns. Every kind of object in
+it has a rule: PostgreSQL keeps it, or it is taken off and put back, or it is a blocker. What has no rule is a blocker too,
+so that nothing unknown passes silently. Nothing is ever dropped with CASCADE.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from core.postgres.catalog import Address, Catalog, ColumnKey, Dependency
+from core.retype.dependents import (
+    constraints,
+    defaults,
+    functions,
+    indexes,
+    policies,
+    publications,
+    rules,
+    statistics,
+    triggers,
+    views,
+)
+from core.retype.dependents.subject import Subject
+from core.retype.findings import full_name
+from core.retype.model import Blocker, Scope, Statement
+from core.retype.names import by_name, column_name, table_name
+
+Steps = Callable[[Catalog, int], Iterator[Statement]]
+
+# In this order objects are put back where their dependencies leave a choice, and taken off in the opposite one.
+_KINDS: Final[dict[str, tuple[int, Steps, Steps]]] = {
+    "function": (0, functions.take_off, functions.put_back),
+    "view": (1, views.take_off, views.put_back),
+    "statistics object": (2, statistics.take_off, statistics.put_back),
+    "index": (3, indexes.take_off, indexes.put_back),
+    "constraint": (4, constraints.take_off, constraints.put_back),
+    "default": (5, defaults.take_off, defaults.put_back),
+    "rule": (6, rules.take_off, rules.put_back),
+    "trigger": (7, triggers.take_off, triggers.put_back),
+    "policy": (8, policies.take_off, policies.put_back),
+    "publication entry": (9, publications.take_off, publications.put_back),
+}
+
+_COLUMN_TYPE_MATTERS: Final = "rpf"  # relkinds that store values or define storage
+GENERATED_KEPT_SINCE = 170000
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """An object to take off and put back.
+
+    Attributes:
+        kind: one of the kinds above.
+        name: what tells it from the others of its kind in any copy of the database.
+        address: where the catalog has it.
+    """
+
+    kind: str
+    name: str
+    address: Address = field(compare=False)
+
+    def take_off(self, catalog: Catalog) -> Iterator[Statement]:
+        return _KINDS[self.kind][1](catalog, self.address.oid)
+
+    def put_back(self, catalog: Catalog) -> Iterator[Statement]:
+        return _KINDS[self.kind][2](catalog, self.address.oid)
+
+
+@dataclass(frozen=True)
+class Closure:
+    """What hangs on the scope's columns.
+
+    Attributes:
+        parts: the objects to take off and put back, in the order in which they are put back.
+        blockers: what has no way round.
+    """
+
+    parts: tuple[Part, ...]
+    blockers: tuple[Blocker, ...]
+
+    def of_kind(self, kind: str) -> tuple[Part, ...]:
+        return tuple(part for part in self.parts if part.kind == kind)
+
+
+def close_over(catalog: Catalog, scope: Scope) -> Closure:
+    """Follow the dependencies of the scope's columns and of everything that must be dropped for them."""
+    return _Search(catalog, scope).run()
+
+
+class _Search:
+    def __init__(self, catalog: Catalog, scope: Scope) -> None:
+        self.catalog = catalog
+        self.scope = scope
+        self.keys = scope.keys
+        self.parts: dict[Address, Part] = {}
+        self.belongs: dict[Address, Address] = {}
+        """Objects without a statement of their own (a view's rule, its row type) to the part that they come and go with."""
+        self.blockers: dict[str, Blocker] = {}
+        self.waiting: list[Address] = []
+        self.of_object: defaultdict[tuple[str, int], list[Dependency]] = defaultdict(list)
+        for dependency in catalog.dependencies:
+            self.of_object[dependency.referenced.catalog, dependency.referenced.oid].append(dependency)
+
+    def run(self) -> Closure:
+        for key in sorted(self.keys, key=lambda key: by_name(self.catalog, key)):
+            for dependency in self.catalog.dependents_of.get(Address("pg_class", *key), ()):
+                self._on_column(key, dependency)
+        for relation in sorted({relation for relation, _ in self.keys}):
+            self._row_type_of_table(relation)
+        while self.waiting:
+            address = self.waiting.pop()
+            for dependency in self.of_object[address.catalog, address.oid]:
+                self._on_part(address, dependency)
+        ordered = self._in_order()
+        return Closure(tuple(ordered), tuple(self.blockers[name] for name in sorted(self.blockers)))
+
+    # --- what hangs on a converted column ---
+
+    def _on_column(self, key: ColumnKey, dependency: Dependency) -> None:
+        dependent = dependency.dependent
+        match dependent.catalog:
+            case "pg_constraint" | "pg_statistic_ext":
+                return  # kept; foreign keys are in the scope, what a rebuilt object forgets is restored
+            case "pg_class":
+                self._relation_on_column(key, dependent)
+            case "pg_attrdef":
+                owner = defaults.owner_of_default(self.catalog, dependent.oid)
+                if owner is None:
+                    self._unknown(dependent, f"column {self._named(key)}")
+                elif owner.key != key:
+                    self._generated(key, owner.key)
+            case _:
+                self._take(dependent, f"column {self._named(key)}")
+
+    def _relation_on_column(self, key: ColumnKey, dependent: Address) -> None:
+        relation = self.catalog.relation.get(dependent.oid)
+        if dependent.oid in self.catalog.index:
+            return  # rebuilt by PostgreSQL
+        if relation is not None and relation.oid == key[0] and relation.kind == "p" and not dependent.sub:
+            return  # part of a partition key: a blocker, found there by column
+        if relation is not None and relation.oid == key[0] and dependent.sub:
+            self._generated(key, (relation.oid, dependent.sub))  # as recorded before PostgreSQL 15
+        elif relation is None or relation.kind != "S":
+            self._unknown(dependent, f"column {self._named(key)}")
+
+    def _generated(self, key: ColumnKey, generated: ColumnKey) -> None:
+        name = self._named(generated)
+        self._block(
+            f"generated-column:{self._full(generated)}",
+            f"column {name}",
+            f"It is generated from {self._named(key)}, and PostgreSQL does not change the type of a column that a "
+            "generated column uses.",
+            "Drop the generated column before and add it again after the conversion (it moves to the end of its table), "
+            f"or keep {self._named(key)} out of the scope.",
+        )
+
+    def _row_type_of_table(self, relation: int) -> None:
+        """Columns that store whole rows of a converted table, directly or within arrays, domains and composite types."""
+        table = self.catalog.relation[relation]
+        waiting, seen = [table.row_type], set[int]()
+        while waiting:
+            type_oid = waiting.pop()
+            if not type_oid or type_oid in seen:
+                continue
+            seen.add(type_oid)
+            for dependency in self.of_object["pg_type", type_oid]:
+                dependent = dependency.dependent
+                if dependent.catalog == "pg_type":
+                    waiting.append(dependent.oid)
+                    continue
+                user = self.catalog.relation.get(dependent.oid) if dependent.catalog == "pg_class" else None
+                if user is None or not dependent.sub:
+                    continue
+                if user.kind == "m":
+                    self._take(dependent, f"the row type of {table_name(table.schema, table.name)}")
+                elif user.kind == "c":
+                    waiting.append(user.row_type)
+                elif user.kind in _COLUMN_TYPE_MATTERS:
+                    self._row_type_used(table_name(table.schema, table.name), (user.oid, dependent.sub))
+
+    def _row_type_used(self, of: str, key: ColumnKey) -> None:
+        name = self._named(key)
+        self._block(
+            f"row-type:{self._full(key)}",
+            f"column {name}",
+            f"It stores whole rows of {of}, and PostgreSQL does not change the columns of a row type that is stored.",
+            "Convert that column to jsonb, or drop it, before the conversion.",
+        )
+
+    # --- what hangs on an object that is taken off ---
+
+    def _on_part(self, part: Address, dependency: Dependency) -> None:
+        dependent = dependency.dependent
+        if dependency.kind in "eP" or (dependent.catalog, dependent.oid) == (part.catalog, part.oid):
+            return
+        what = self.parts[self.belongs.get(part, part)].name
+        match dependent.catalog:
+            case "pg_type":
+                self._belonging_type(part, dependency, what)
+            case "pg_class":
+                relation = self.catalog.relation.get(dependent.oid)
+                if relation is None and dependent.oid not in self.catalog.index and dependency.kind == "i":
+                    return  # its TOAST table
+                if relation is not None and relation.kind in _COLUMN_TYPE_MATTERS and dependent.sub:
+                    self._row_type_used(what, (relation.oid, dependent.sub))
+                else:
+                    self._take(dependent, what)
+            case "pg_attrdef":
+                owner = defaults.owner_of_default(self.catalog, dependent.oid)
+                if owner is not None and owner.generated:
+                    self._block(
+                        f"generated-column:{full_name(owner)}",
+                        f"column {column_name(owner)}",
+                        f"It is generated by an expression that uses {what}, which must be dropped and created again.",
+                        "Drop the generated column before and add it again after the conversion.",
+                    )
+                elif owner is None:
+                    self._unknown(dependent, what)
+                else:
+                    self._take(dependent, what)
+            case "pg_constraint":
+                constraint = self.catalog.constraint.get(dependent.oid)
+                if constraint is not None and constraint.kind == "t":
+                    self._join(dependent, part)
+                else:
+                    self._take(dependent, what)
+            case _:
+                self._take(dependent, what)
+
+    def _belonging_type(self, part: Address, dependency: Dependency, what: str) -> None:
+        """A view's row type and its array come and go with it; whatever else uses them hangs on the view."""
+        if dependency.kind == "i":
+            self._join(dependency.dependent, part)
+        else:
+            self._unknown(dependency.dependent, what)
+
+    def _join(self, address: Address, part: Address) -> None:
+        if address not in self.belongs:
+            self.belongs[address] = self.belongs.get(part, part)
+            self.waiting.append(address)
+
+    # --- taking ---
+
+    def _take(self, address: Address, because: str) -> None:
+        """Note an object to take off; a blocker if it has no rule."""
+        found = self._part(address)
+        if found is None:
+            self._unknown(address, because)
+        elif found.address not in self.parts:
+            self.parts[found.address] = found
+            self.waiting.append(found.address)
+            if found.kind == "view":
+                self._own_rule(found.address)
+
+    def _own_rule(self, view: Address) -> None:
+        for dependency in self.of_object["pg_class", view.oid]:
+            if dependency.dependent.catalog == "pg_rewrite" and dependency.kind == "i":
+                self.belongs[dependency.dependent] = view
+
+    def _part(self, address: Address) -> Part | None:
+        catalog, oid = self.catalog, address.oid
+        match address.catalog:
+            case "pg_rewrite":
+                return self._rule_or_view(oid)
+            case "pg_class":
+                if oid in catalog.index:
+                    return self._index(oid)
+                relation = catalog.relation.get(oid)
+                return _named_part("view", views.subject(relation)) if relation and relation.kind in "vm" else None
+            case "pg_policy":
+                return _named_part("policy", policies.subject(catalog.policy[oid])) if oid in catalog.policy else None
+            case "pg_trigger":
+                trigger = catalog.trigger.get(oid)
+                while trigger is not None and trigger.parent:
+                    trigger = catalog.trigger.get(trigger.parent)
+                return _named_part("trigger", triggers.subject(trigger)) if trigger else None
+            case "pg_proc":
+                function = catalog.function.get(oid)
+                return (
+                    _named_part("function", functions.subject(function)) if function and function.kind != "a" else None
+                )
+            case "pg_attrdef":
+                owner = defaults.owner_of_default(catalog, oid)
+                return Part("default", column_name(owner), Address("pg_attrdef", oid)) if owner else None
+            case "pg_constraint":
+                constraint = catalog.constraint.get(oid)
+                if constraint is None or constraint.kind not in "cx" or not constraint.relation:
+                    return None
+                while constraint.inherited and not constraint.is_local:
+                    above = self._inherited_from(constraint.oid)
+                    if above is None:
+                        return None
+                    constraint = catalog.constraint[above]
+                return _named_part("constraint", constraints.subject(constraint))
+            case "pg_statistic_ext":
+                found = catalog.extended_statistics.get(oid)
+                return _named_part("statistics object", statistics.subject(found)) if found else None
+            case "pg_publication_rel":
+                entry = catalog.published_table.get(oid)
+                return _named_part("publication entry", publications.subject(entry)) if entry else None
+            case _:
+                return None
+
+    def _rule_or_view(self, oid: int) -> Part | None:
+        rule = self.catalog.rule.get(oid)
+        if rule is not None:
+            return _named_part("rule", rules.subject(rule))
+        for dependency in self.catalog.references_of.get(Address("pg_rewrite", oid), ()):
+            if dependency.kind == "i" and dependency.referenced.catalog == "pg_class":
+                return self._part(dependency.referenced)
+        return None
+
+    def _index(self, oid: int) -> Part | None:
+        index = self.catalog.index[oid]
+        while index.parent:
+            index = self.catalog.index[index.parent]
+        if index.constraint:
+            return self._part(Address("pg_constraint", index.constraint))
+        return _named_part("index", indexes.subject(index))
+
+    def _inherited_from(self, oid: int) -> int | None:
+        constraint = self.catalog.constraint[oid]
+        parents = self.catalog.relation[constraint.relation].parents
+        for other in self.catalog.constraints:
+            if other.kind == constraint.kind and other.name == constraint.name and other.relation in parents:
+                return other.oid
+        return None
+
+    # --- order ---
+
+    def _in_order(self) -> list[Part]:
+        """The parts so that each comes after all that it uses (Kahn), otherwise by kind and name."""
+        uses: defaultdict[Address, set[Address]] = defaultdict(set)
+        used_by: defaultdict[Address, set[Address]] = defaultdict(set)
+        for dependency in self.catalog.dependencies:
+            one, other = self._owner(dependency.dependent), self._owner(dependency.referenced)
+            if one is not None and other is not None and one != other:
+                uses[one].add(other)
+                used_by[other].add(one)
+        ready = [self._rank(address) for address in self.parts if not uses[address]]
+        heapq.heapify(ready)
+        ordered: list[Part] = []
+        while ready:
+            part = heapq.heappop(ready)[-1]
+            ordered.append(part)
+            for other in used_by[part.address]:
+                uses[other].discard(part.address)
+                if not uses[other]:
+                    heapq.heappush(ready, self._rank(other))
+        if len(ordered) < len(self.parts):
+            self._circular(set(self.parts) - {part.address for part in ordered})
+        return ordered
+
+    def _owner(self, address: Address) -> Address | None:
+        whole = Address(address.catalog, address.oid)
+        owner = self.belongs.get(whole, whole)
+        return owner if owner in self.parts else None
+
+    def _rank(self, address: Address) -> tuple[int, str, Part]:
+        part = self.parts[address]
+        return (_KINDS[part.kind][0], part.name, part)
+
+    def _circular(self, addresses: set[Address]) -> None:
+        names = sorted(f"{self.parts[a].kind} {self.parts[a].name}" for a in addresses)
+        self._block(
+            f"circular:{names[0]}",
+            names[0],
+            f"It cannot be dropped and created again, because these use each other in a circle: {', '.join(names)}.",
+            "Drop one of them before the conversion and create it again afterwards.",
+        )
+
+    # --- blockers ---
+
+    def _unknown(self, address: Address, because: str) -> None:
+        other = next((o for o in self.catalog.others if (o.catalog, o.oid) == (address.catalog, address.oid)), None)
+        function = self.catalog.function.get(address.oid) if address.catalog == "pg_proc" else None
+        if other is not None:
+            name = f"{other.kind} {other.identity}"
+        elif function is not None:
+            name = f"aggregate {table_name(function.schema, function.name)}({function.arguments})"
+        else:
+            name = f"{address.catalog} {address.oid}"
+        self._block(
+            f"unknown-dependent:{name}",
+            name,
+            f"It hangs on {because}, and there is no rule for how to carry it through the conversion.",
+            f"Look at it (SELECT pg_describe_object('{address.catalog}'::regclass, {address.oid}, {address.sub})), drop it "
+            "before the conversion and create it again afterwards, or keep what it hangs on out of the scope.",
+        )
+
+    def _block(self, name: str, thing: str, reason: str, way_out: str) -> None:
+        self.blockers.setdefault(name, Blocker(name, thing, reason, way_out))
+
+    def _full(self, key: ColumnKey) -> str:
+        column = self.catalog.column.get(key)
+        return full_name(column) if column else f"{key[0]}.{key[1]}"
+
+    def _named(self, key: ColumnKey) -> str:
+        column = self.catalog.column.get(key)
+        return column_name(column) if column else f"{key[0]}.{key[1]}"
+
+
+def _named_part(kind: str, subject: Subject) -> Part:
+    return Part(kind, subject.name, subject.address)

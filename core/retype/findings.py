@@ -1,0 +1,25 @@
+"""How findings name what they are about."""
+
+from __future__ import annotations
+
+from core.postgres.catalog import Column
+from core.postgres.sql import qualified, quote_identifier
+
+
+def full_name(column: Column) -> str:
+    return f"{qualified(column.schema, column.table)}.{quote_identifier(column.name)}"
+
+
+def listed(names: list[str] | tuple[str, ...], most: int = 10) -> str:
+    """The names with commas; of more than `most` only how many others there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} others"
+
+
+def age(seconds: float) -> str:
+    """An age in words; what this role may not see is unknown."""
+    if seconds < 0:
+        return "for an unknown time"
+    if seconds < 120:
+        return f"for {seconds:.0f} s"
+    return f"for {seconds / 60:.0f} min"

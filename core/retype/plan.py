@@ -1,0 +1,145 @@
+"""The plan of a conversion: its statements in six phases, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.events import Tally
+from core.postgres.catalog import Catalog, Column, Index
+from core.postgres.fingerprint import fingerprint
+from core.postgres.identity import Identity
+from core.postgres.sql import qualified
+from core.retype.blockers import Findings
+from core.retype.blocks import do_block, rows
+from core.retype.closure import Closure, close_over
+from core.retype.dependents import columns, constraints, foreign_keys, indexes, partitions, sequences, statistics, views
+from core.retype.model import Phase, Plan, Scope, Statement
+from core.retype.tables import tables_to_lock
+
+
+def make_plan(catalog: Catalog, scope: Scope, findings: Findings, identity: Identity) -> Plan:
+    """The plan of converting `scope`; with blockers among the findings it is to be read, not to be run."""
+    closure = close_over(catalog, scope)
+    statements = _statements(catalog, scope, closure) if scope.columns else ()
+    return Plan(
+        identity=identity,
+        catalog=fingerprint(catalog),
+        scope=scope,
+        statements=tuple(sorted(statements, key=lambda statement: statement.phase)),
+        blockers=findings.blockers,
+        warnings=findings.warnings,
+    )
+
+
+def _statements(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[Statement]:
+    yield _lock(catalog, scope, closure)
+    yield _types_are(catalog, scope, scope.types.source, Phase.VERIFY)
+
+    for part in reversed(closure.parts):
+        yield from part.take_off(catalog)
+    yield from foreign_keys.take_off(catalog, scope)
+
+    yield from columns.retype(catalog, scope)
+
+    yield from columns.restore(catalog, scope)
+    yield from sequences.restore(catalog, scope)
+    yield from partitions.restore(catalog, scope)
+    for index in _kept_indexes(catalog, scope, closure):
+        yield from indexes.forgotten(catalog, index)
+    yield from statistics.restore(catalog, scope)
+    yield from constraints.restore(catalog, scope)
+    yield from foreign_keys.put_back(catalog, scope)
+    for part in closure.parts:
+        yield from part.put_back(catalog)
+    yield from _fill(catalog, closure)
+
+    yield _types_are(catalog, scope, scope.types.target, Phase.PROVE)
+    if scope.foreign_keys:
+        yield _foreign_keys_are(catalog, scope)
+
+
+def _lock(catalog: Catalog, scope: Scope, closure: Closure) -> Statement:
+    relations = (catalog.relation[oid] for oid in tables_to_lock(catalog, scope, closure))
+    tables = sorted(qualified(r.schema, r.name) for r in relations)
+    return Statement(
+        Phase.VERIFY,
+        "lock tables",
+        f"{len(tables)} tables",
+        f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE",
+        "nobody reads or writes them until COMMIT or ROLLBACK; all at once, sorted, so that nothing can deadlock half way",
+        tallies=(Tally(what="tables locked", count=len(tables)),),
+    )
+
+
+def _types_are(catalog: Catalog, scope: Scope, type_text: str, phase: Phase) -> Statement:
+    expected = rows([(qualified(c.schema, c.table), c.name, type_text) for c in _columns(catalog, scope)])
+    what = "columns proved" if phase is Phase.PROVE else "columns verified"
+    body = f"""DECLARE
+  wrong text;
+BEGIN
+  SELECT string_agg(format('%s.%I is %s', e.tab, e.col, coalesce(format_type(a.atttypid, a.atttypmod), 'missing')), ', ')
+  INTO wrong
+  FROM (VALUES
+    {expected}
+  ) AS e (tab, col, typ)
+  LEFT JOIN pg_attribute a ON a.attrelid = e.tab::regclass AND a.attname = e.col AND NOT a.attisdropped
+  WHERE format_type(a.atttypid, a.atttypmod) IS DISTINCT FROM e.typ;
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'pgrecast: not of the type expected: %', wrong;
+  END IF;
+END"""  # noqa: S608 - quoted
+    count = len(scope.columns)
+    reason = f"every column of the scope is {type_text}"
+    return Statement(
+        phase, "check types", f"{count} columns", do_block(body), reason, tallies=(Tally(what=what, count=count),)
+    )
+
+
+def _foreign_keys_are(catalog: Catalog, scope: Scope) -> Statement:
+    keys = [catalog.constraint[oid] for oid in scope.foreign_keys]
+    expected = rows([(qualified(k.schema, k.table), k.name, k.definition, k.validated) for k in keys])
+    body = f"""DECLARE
+  wrong text;
+BEGIN
+  SELECT string_agg(format('%I on %s', e.name, e.tab), ', ')
+  INTO wrong
+  FROM (VALUES
+    {expected}
+  ) AS e (tab, name, definition, validated)
+  LEFT JOIN pg_constraint c ON c.conrelid = e.tab::regclass AND c.conname = e.name AND c.contype = 'f'
+  WHERE pg_get_constraintdef(c.oid) IS DISTINCT FROM e.definition OR c.convalidated IS DISTINCT FROM e.validated;
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'pgrecast: foreign keys missing or not as before: %', wrong;
+  END IF;
+END"""  # noqa: S608 - quoted
+    return Statement(
+        Phase.PROVE,
+        "check foreign keys",
+        f"{len(keys)} foreign keys",
+        do_block(body),
+        "every foreign key is there, with its definition, validated where it was",
+        tallies=(Tally(what="foreign keys proved", count=len(keys)),),
+    )
+
+
+def _columns(catalog: Catalog, scope: Scope) -> list[Column]:
+    return [catalog.column[column.key] for column in scope.columns]
+
+
+def _kept_indexes(catalog: Catalog, scope: Scope, closure: Closure) -> list[Index]:
+    keys, made_anew = scope.keys, {part.address.oid for part in closure.of_kind("index")}
+    return sorted(
+        (index for index in catalog.indexes if index.oid not in made_anew and indexes.uses(catalog, index, keys)),
+        key=lambda index: (index.schema, index.name),
+    )
+
+
+def _fill(catalog: Catalog, closure: Closure) -> Iterator[Statement]:
+    """Refresh what held rows, when everything that their queries look at is back, with policies applied as ever."""
+    refreshes = [statement for part in closure.of_kind("view") for statement in views.fill(catalog, part.address.oid)]
+    if refreshes:
+        reason = "a materialized view's query runs as its owner, whose rows policies may choose"
+        yield Statement(Phase.REATTACH, "setting", "row_security", "SET LOCAL row_security = on", reason)
+        yield from refreshes
+        reason = "from here on a policy that would hide a row is an error again"
+        yield Statement(Phase.REATTACH, "setting", "row_security", "SET LOCAL row_security = off", reason)

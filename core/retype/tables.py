@@ -1,0 +1,48 @@
+"""Which tables a conversion touches."""
+
+from __future__ import annotations
+
+from core.postgres.catalog import Catalog
+from core.retype.closure import Closure, Part
+from core.retype.dependents import columns, defaults
+from core.retype.model import Scope
+
+LOCKABLE = "rp"  # relkinds that LOCK TABLE takes and that a conversion alters
+
+
+def tables_touched(catalog: Catalog, scope: Scope, closure: Closure) -> frozenset[int]:
+    """oids of the tables of the scope's columns, copies too, and of the objects that are taken off."""
+    touched = {relation for relation, _ in scope.keys}
+    return frozenset(touched | {oid for part in closure.parts if (oid := table_of(catalog, part)) is not None})
+
+
+def tables_to_lock(catalog: Catalog, scope: Scope, closure: Closure) -> frozenset[int]:
+    """The same, less those that are locked with a table that they are partitions of or inherit from."""
+    altered = {table.oid for table, _ in columns.altered(catalog, scope)}
+    found = altered | {oid for part in closure.parts if (oid := table_of(catalog, part)) is not None}
+    return frozenset(oid for oid in found if oid in catalog.relation and catalog.relation[oid].kind in LOCKABLE)
+
+
+def table_of(catalog: Catalog, part: Part) -> int | None:
+    """The table that the object belongs to, None for one that belongs to none."""
+    oid = part.address.oid
+    match part.kind:
+        case "policy":
+            return catalog.policy[oid].relation
+        case "trigger":
+            return catalog.trigger[oid].relation
+        case "rule":
+            return catalog.rule[oid].relation
+        case "index":
+            return catalog.index[oid].relation
+        case "constraint":
+            return catalog.constraint[oid].relation
+        case "publication entry":
+            return catalog.published_table[oid].relation
+        case "statistics object":
+            return catalog.extended_statistics[oid].relation
+        case "default":
+            owner = defaults.owner_of_default(catalog, oid)
+            return owner.relation if owner else None
+        case _:
+            return None
