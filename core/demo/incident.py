@@ -91,7 +91,7 @@ async def build_incident(
 
     Args:
         server: where; its superuser makes the roles and the empty databases, the owner everything else.
-        rows: rows of production in total, at least 1,000; the test database gets a tenth of them.
+        rows: rows of production in total, at least 1,000; the test database gets a tenth, and no fewer than 1,000 either.
         hard: add the dependents that a plain conversion cannot put back (production/hard.sql).
         report: told what has been done, a sentence at a time.
 

@@ -128,7 +128,7 @@ class DemoApplication:
         try:
             problem = await self._problem()
         except _TROUBLE as error:
-            problem = redactor.redact(f"the database does not answer: {error}")
+            problem = redactor.redact(f"the database was asked in vain: {error or type(error).__name__}")
         if problem:
             return 503, {"status": "unhealthy", "database_configured": True, "reason": problem}
         return 200, {"status": "healthy", "database_configured": True}
