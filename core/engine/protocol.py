@@ -59,12 +59,26 @@ class AddNote(_Model):
 
 
 class AnswerQuestion(_Model):
-    """`phrase` is what was typed, where the choice asks for it; a screen only carries it, the engine checks it."""
+    """`phrase` is what was typed, where the choice asks for it; a screen only carries it, the engine checks it.
+
+    `plan` is the fingerprint of the plan that the person was shown, if one was; the engine refuses an answer for another.
+    """
 
     command: Literal["answer_question"] = "answer_question"
     question: str
     choice: str
     phrase: str = ""
+    plan: str | None = None
+
+
+class OverrideGate(_Model):
+    """Let the step start although the gate is closed, once. `phrase` is `override NAME`, typed; a reason is needed."""
+
+    command: Literal["override_gate"] = "override_gate"
+    step: str
+    gate: str
+    reason: str
+    phrase: str
 
 
 class TakeOver(_Model):
@@ -80,7 +94,16 @@ class StopEngine(_Model):
 
 
 Command = Annotated[
-    Attach | RunStep | AbortStep | TickStep | UntickStep | AddNote | AnswerQuestion | TakeOver | StopEngine,
+    Attach
+    | RunStep
+    | AbortStep
+    | TickStep
+    | UntickStep
+    | AddNote
+    | AnswerQuestion
+    | OverrideGate
+    | TakeOver
+    | StopEngine,
     Field(discriminator="command"),
 ]
 

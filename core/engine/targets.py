@@ -1,0 +1,98 @@
+"""The databases that a run works on: how to reach them, and which ones they really are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, get_args
+
+from core.errors import ConfigurationError
+from core.events import TargetIdentified, TargetIdentity
+from core.postgres.connect import ConnectionSpec, connect, identify
+from core.postgres.identity import Identity
+from core.postgres.targets import connection_spec
+from core.retype.outcome import Outcome, resolve_outcome
+from core.settings import Settings, TargetName
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What answers at a target's address now.
+
+    Attributes:
+        server: its version in words.
+    """
+
+    spec: ConnectionSpec
+    identity: Identity
+    server: str
+
+
+class Targets(Protocol):
+    """How the engine touches databases."""
+
+    async def find(self, name: str) -> Found:
+        """Connect to the target and tell which database it is.
+
+        Raises:
+            ConfigurationError: no such target.
+            ConnectionFailed: there is no connection.
+        """
+        ...
+
+    async def outcome(self, name: str, xid: str, identity: Identity | None, *, within: float) -> Outcome:
+        """What became of a transaction whose COMMIT was sent; `undecided` when that is not known within those seconds.
+
+        Raises:
+            PgrecastError: the target is not configured, or leads to another database now.
+        """
+        ...
+
+
+class ConfiguredTargets:
+    """The targets of the settings, and those that were given beside them.
+
+    Args:
+        settings: where production and test are.
+        given: further targets, or others in their place, by name.
+    """
+
+    def __init__(self, settings: Settings, given: Mapping[str, ConnectionSpec] | None = None) -> None:
+        self._settings = settings
+        self._given = dict(given or {})
+
+    async def spec(self, name: str) -> ConnectionSpec:
+        if name in self._given:
+            return self._given[name]
+        for known in get_args(TargetName):
+            if name == known:
+                # In a thread: a password command may take its time.
+                return await asyncio.to_thread(connection_spec, self._settings, known)
+        raise ConfigurationError(f"There is no target called {name}.", advice="Targets are production and test.")
+
+    async def find(self, name: str) -> Found:
+        spec = await self.spec(name)
+        connection = await connect(spec)
+        try:
+            version = connection.get_server_version()
+            return Found(spec, await identify(connection), f"PostgreSQL {version.major}.{version.minor}")
+        finally:
+            connection.terminate()
+
+    async def outcome(self, name: str, xid: str, identity: Identity | None, *, within: float) -> Outcome:
+        return await resolve_outcome(await self.spec(name), xid, identity=identity, within=within)
+
+
+def identified(name: str, found: Found) -> TargetIdentified:
+    """The event that records what was found."""
+    identity = TargetIdentity(
+        cluster=found.identity.cluster, database_oid=found.identity.database_oid, database=found.identity.database
+    )
+    address = f"{found.spec.host}:{found.spec.port}"
+    return TargetIdentified(target=name, identity=identity, address=address, server=found.server)
+
+
+def recorded(event: TargetIdentified) -> Identity:
+    """The identity that the run was opened on."""
+    return Identity(event.identity.cluster, event.identity.database_oid, event.identity.database)
