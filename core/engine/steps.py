@@ -25,6 +25,8 @@ class _Running:
     """None until its start is in the journal."""
     stopped: str = ""
     """Why it was told to stop."""
+    ended: bool = False
+    """Whether its action has ended; its end is on its way into the journal."""
 
 
 class Steps:
@@ -53,7 +55,7 @@ class Steps:
 
     @property
     def running(self) -> tuple[str, ...]:
-        return tuple(self._running)
+        return tuple(id_ for id_, running in self._running.items() if self._is_active(running))
 
     async def run(self, actor: Actor, step_id: str) -> str | None:
         """Start a step; None when it runs, otherwise why not.
@@ -81,7 +83,7 @@ class Steps:
     async def abort(self, actor: Actor, step_id: str) -> str | None:
         """Cancel what a step does; None when it has been told, otherwise why not."""
         running = self._running.get(step_id)
-        if running is None or running.task is None:
+        if running is None or running.task is None or running.ended:
             return f"step {step_id} does not run"
         if running.stopped:
             return f"step {step_id} is being stopped already"
@@ -109,12 +111,17 @@ class Steps:
         reports = gates.reports(step, self._hub.state, self._settings)
         return tuple(report for report in reports if not report.open and report.name not in overridden)
 
+    def _is_active(self, running: _Running) -> bool:
+        """Whether it runs. Who hears of a step's end may command the next one in the same moment."""
+        status = self._hub.state.step(running.step.id).status
+        return not running.ended or status in (StepStatus.RUNNING, StepStatus.ASKING)
+
     def _objection(self, step: Step) -> str | None:
         """Why the step must not start now."""
         state = self._hub.state.step(step.id)
         if self._stopping:
             return "the engine is stopping"
-        if step.id in self._running or state.status in (StepStatus.RUNNING, StepStatus.ASKING):
+        if step.id in self.running or state.status in (StepStatus.RUNNING, StepStatus.ASKING):
             return f"step {step.id} runs already"
         if not step.built:
             return f"step {step.id} is not in this version; do it by hand and tick it"
@@ -126,9 +133,9 @@ class Steps:
         if state.status is StepStatus.DONE and not step.repeatable:
             return f"step {step.id} is done, and must not be done twice"
         if step.kind is StepKind.DESTRUCTIVE:
-            other = next((r.step.id for r in self._running.values() if r.step.kind is StepKind.DESTRUCTIVE), None)
-            if other is not None:
-                return f"step {other} runs, and one destructive step runs at a time"
+            for other in self.running:
+                if self._running[other].step.kind is StepKind.DESTRUCTIVE:
+                    return f"step {other} runs, and one destructive step runs at a time"
         closed = self.closed_gates(step)
         if closed:
             return f"{gates.needs(closed)}; {'; '.join(f'{r.name}: {r.value}' for r in closed)}"
@@ -137,11 +144,13 @@ class Steps:
     async def _perform(self, running: _Running) -> None:
         step = running.step
         try:
-            ended = await self._attempt(running)
-            await self._journal(ended)
+            end = await self._attempt(running)
+            running.ended = True
+            await self._journal(end)
             self._hub.forget_readings(step.id)
         finally:
-            del self._running[step.id]
+            if self._running.get(step.id) is running:
+                del self._running[step.id]
         conversion = self._hub.state.conversions.get(step.id)
         if conversion is not None and conversion.xid and conversion.outcome in (None, "undecided"):
             self._resolve(step)
