@@ -34,6 +34,8 @@ def make_plan(catalog: Catalog, scope: Scope, findings: Findings, identity: Iden
 def _statements(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[Statement]:
     yield _lock(catalog, scope, closure)
     yield _types_are(catalog, scope, scope.types.source, Phase.VERIFY)
+    if scope.foreign_keys:
+        yield _foreign_keys_are(catalog, scope, Phase.VERIFY)
 
     for part in reversed(closure.parts):
         yield from part.take_off(catalog)
@@ -55,7 +57,7 @@ def _statements(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[St
 
     yield _types_are(catalog, scope, scope.types.target, Phase.PROVE)
     if scope.foreign_keys:
-        yield _foreign_keys_are(catalog, scope)
+        yield _foreign_keys_are(catalog, scope, Phase.PROVE)
 
 
 def _lock(catalog: Catalog, scope: Scope, closure: Closure) -> Statement:
@@ -95,30 +97,48 @@ END"""  # noqa: S608 - quoted
     )
 
 
-def _foreign_keys_are(catalog: Catalog, scope: Scope) -> Statement:
+def _foreign_keys_are(catalog: Catalog, scope: Scope, phase: Phase) -> Statement:
     keys = [catalog.constraint[oid] for oid in scope.foreign_keys]
+    columns = rows([(qualified(c.schema, c.table), c.name) for c in _columns(catalog, scope)])
     expected = rows([(qualified(k.schema, k.table), k.name, k.definition, k.validated) for k in keys])
     body = f"""DECLARE
   wrong text;
 BEGIN
-  SELECT string_agg(format('%I on %s', e.name, e.tab), ', ')
-  INTO wrong
-  FROM (VALUES
+  WITH scope (relation, attnum) AS (
+    SELECT a.attrelid, a.attnum
+    FROM (VALUES
+    {columns}
+    ) AS s (tab, col)
+    JOIN pg_attribute a ON a.attrelid = s.tab::regclass AND a.attname = s.col AND NOT a.attisdropped
+  ), found AS (
+    SELECT c.oid, c.conrelid, c.conname::text AS name, pg_get_constraintdef(c.oid) AS definition, c.convalidated AS validated
+    FROM pg_constraint c
+    WHERE c.contype = 'f' AND c.conparentid = 0 AND EXISTS (
+      SELECT FROM scope s WHERE (s.relation = c.conrelid AND s.attnum = ANY (c.conkey))
+                             OR (s.relation = c.confrelid AND s.attnum = ANY (c.confkey)))
+  ), expected (relation, name, definition, validated) AS (
+    SELECT e.tab::regclass::oid, e.name, e.definition, e.validated
+    FROM (VALUES
     {expected}
-  ) AS e (tab, name, definition, validated)
-  LEFT JOIN pg_constraint c ON c.conrelid = e.tab::regclass AND c.conname = e.name AND c.contype = 'f'
-  WHERE pg_get_constraintdef(c.oid) IS DISTINCT FROM e.definition OR c.convalidated IS DISTINCT FROM e.validated;
+    ) AS e (tab, name, definition, validated)
+  )
+  SELECT string_agg(format('%I on %s', coalesce(f.name, e.name), coalesce(f.conrelid, e.relation)::regclass), ', ')
+  INTO wrong
+  FROM found f FULL JOIN expected e ON e.relation = f.conrelid AND e.name = f.name
+  WHERE f.definition IS DISTINCT FROM e.definition OR f.validated IS DISTINCT FROM e.validated;
   IF wrong IS NOT NULL THEN
-    RAISE EXCEPTION 'pgrecast: foreign keys missing or not as before: %', wrong;
+    RAISE EXCEPTION 'pgrecast: foreign keys missing, unknown, or not as planned: %', wrong;
   END IF;
 END"""  # noqa: S608 - quoted
+    count = len(keys)
+    what = "foreign keys proved" if phase is Phase.PROVE else "foreign keys verified"
     return Statement(
-        Phase.PROVE,
+        phase,
         "check foreign keys",
-        f"{len(keys)} foreign keys",
+        f"{count} foreign keys",
         do_block(body),
-        "every foreign key is there, with its definition, validated where it was",
-        tallies=(Tally(what="foreign keys proved", count=len(keys)),),
+        "these are all the foreign keys of the scope's columns, with these definitions, validated where they are",
+        tallies=(Tally(what=what, count=count),),
     )
 
 

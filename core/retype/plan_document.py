@@ -1,0 +1,69 @@
+"""A plan as one JSON document."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from core.retype.course import total_of
+from core.retype.model import Phase, Plan, Statement
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Everything about the plan, as `pgrecast plan --json` prints it: plain lists, dicts, texts and numbers.
+
+    `counts` has the totals of each tally, `by_root` the same for each root key.
+    """
+    tallies = total_of(tally for statement in plan.statements for tally in statement.tallies)
+    by_root: dict[str, dict[str, int]] = {}
+    for tally in tallies:
+        if tally.root:
+            by_root.setdefault(tally.root, {})[tally.what] = tally.count
+    scope = plan.scope
+    return {
+        "fingerprint": plan.fingerprint,
+        "catalog": plan.catalog,
+        "identity": asdict(plan.identity),
+        "types": asdict(scope.types),
+        "counts": {
+            "columns": len(scope.columns),
+            "foreign keys": len(scope.foreign_keys),
+            "statements": len(plan.statements),
+            **{tally.what: tally.count for tally in tallies if not tally.root},
+        },
+        "by_root": dict(sorted(by_root.items())),
+        "roles": dict(sorted(Counter(column.role for column in scope.columns).items())),
+        "columns": [
+            {"name": column.name, "role": column.role, "root": column.root, "reason": column.reason}
+            for column in scope.columns
+        ],
+        "soft_references": [
+            {"name": soft.name, "evidence": list(soft.evidence), "chosen": soft.chosen}
+            for soft in scope.soft_references
+        ],
+        "already_converted": list(scope.already_converted),
+        "blockers": [asdict(blocker) for blocker in plan.blockers],
+        "warnings": [asdict(warning) for warning in plan.warnings],
+        "repairs": [asdict(repair) for repair in plan.repairs],
+        "phases": [_phase(plan, phase) for phase in Phase],
+    }
+
+
+def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
+    return {
+        "number": int(phase),
+        "name": phase.title,
+        "statements": [_statement(statement) for statement in plan.of_phase(phase)],
+    }
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    return {
+        "kind": statement.kind,
+        "object": statement.object,
+        "reason": statement.reason,
+        "sql": statement.sql,
+        "table": statement.table,
+        "bytes": statement.bytes,
+    }
