@@ -1,0 +1,186 @@
+"""What the console asks of the engine, dialogs included, and why it would not: one place for every commanding key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.engine.protocol import (
+    AbortStep,
+    AddNote,
+    AnswerQuestion,
+    Command,
+    RunStep,
+    TakeOver,
+    TickStep,
+    UntickStep,
+)
+from core.events import Choice, Question
+from core.runbook.model import Step, Task
+from core.runbook.state import StepStatus
+from tui import summary
+from tui.dialogs.choose import Choose
+from tui.dialogs.confirm import Confirm
+from tui.dialogs.note import Note
+from tui.store import Store
+
+if TYPE_CHECKING:
+    from tui.app import Console
+
+ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.ASKING})
+CANCEL = Choice(name="cancel", label="Cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a key does nothing now.
+
+    Attributes:
+        reason: one sentence.
+        barred: whether it is this console's role (the key is shown in brackets then), not the moment.
+    """
+
+    reason: str
+    barred: bool = False
+
+
+def refused_role(store: Store, *, answering: bool = False) -> Refusal | None:
+    """Why this console may command nothing, None when it may."""
+    if not store.attached:
+        return Refusal("The engine is not connected; commands wait until it is.", barred=True)
+    if store.commands or (answering and store.role == "approver"):
+        return None
+    operator = next((c.actor.name for c in store.state.clients if c.client == store.state.operator), None)
+    who = f"{operator} operates this run" if operator else "nobody operates this run"
+    if store.role == "watcher":
+        return Refusal(f"You watch: {who}. This console commands nothing.", barred=True)
+    return Refusal(f"You watch: {who}. Take over first (t).", barred=True)
+
+
+def cannot_run(step: Step | None, store: Store) -> Refusal | None:
+    if step is None:
+        return Refusal("No step is marked.")
+    status = store.state.step(step.id).status
+    if status in ACTIVE:
+        return Refusal(f"{step.id} runs already.")
+    if step.action is None:
+        why = "The program cannot do it yet" if not step.built else "A person does it"
+        return Refusal(f"{step.id}: {why}; follow its lines, then tick it.")
+    if status is StepStatus.DONE and not step.repeatable:
+        return Refusal(f"{step.id} is done and must not be run twice.")
+    return None
+
+
+def cannot_tick(step: Step | None, store: Store) -> Refusal | None:
+    if step is None:
+        return Refusal("No step is marked.")
+    if not summary.can_tick(step):
+        return Refusal(f"{step.id} is done by the engine and proved; it is run, not ticked.")
+    if store.state.step(step.id).status in ACTIVE:
+        return Refusal(f"{step.id} runs.")
+    return None
+
+
+def cannot_abort(step: Step | None, store: Store) -> Refusal | None:
+    return None if running_step(step, store) else Refusal("Nothing runs.")
+
+
+def running_step(step: Step | None, store: Store) -> str | None:
+    """The step to abort: the marked one if it runs, otherwise the one that does."""
+    running = [id_ for id_, found in store.state.steps.items() if found.status in ACTIVE]
+    return step.id if step is not None and step.id in running else next(iter(running), None)
+
+
+def asked(step: Step | None, store: Store) -> Question | None:
+    """The question that the answer key means: the marked step's, otherwise the oldest."""
+    mine = summary.question_of(step.id, store.state) if step else None
+    return mine or summary.question_of(None, store.state)
+
+
+class Commands:
+    """The commanding keys' work. Each method runs in a worker of the application."""
+
+    def __init__(self, app: Console) -> None:
+        self._app = app
+        self._store = app.store
+
+    async def _send(self, command: Command) -> bool:
+        reply = await self._store.send(command)
+        if not reply.accepted:
+            self._app.tell(f"Refused: {reply.reason}", severity="warning")
+        return reply.accepted
+
+    async def run(self, step: Step) -> None:
+        await self._send(RunStep(step=step.id))
+
+    async def tick(self, step: Step) -> None:
+        """Tick the step with a note; take the tick back when it has one."""
+        ticked = self._store.state.step(step.id).status is StepStatus.TICKED
+        heading = f"Take back the tick of {step.id}" if ticked else f"Tick {step.id}: unverified, on your word"
+        note = await self._app.push_screen_wait(
+            Note(heading, step.title, "Why (may be empty)" if ticked else "How you know (may be empty)", empty=True)
+        )
+        if note is not None:
+            await self._send(UntickStep(step=step.id, note=note) if ticked else TickStep(step=step.id, note=note))
+
+    async def note(self, task: Task, step: Step | None) -> None:
+        about = f"{step.id} {step.title}" if step else f"{task.number} {task.title}"
+        text = await self._app.push_screen_wait(Note("A note", about, "Note", empty=False))
+        if text:
+            await self._send(AddNote(task=task.number, step=step.id if step else None, text=text))
+
+    async def abort(self, step: str) -> None:
+        """Ask, then abort what runs."""
+        conversion = self._store.state.conversions.get(step)
+        open_ = conversion is not None and conversion.xid is not None and conversion.outcome is None
+        target = summary.target_words(conversion.target, self._store.state) if conversion else ""
+        facts = (
+            (
+                f"The statement that runs is cancelled, and the transaction on {target} is rolled back.",
+                f"Way back: {summary.way_back(self._store.state, self._store.readings)}.",
+            )
+            if open_
+            else ("The step is cancelled where it stands; what it has changed is said afterwards.",)
+        )
+        go_on = Choice(name="go_on", label="Let it go on")
+        choice = await self._app.push_screen_wait(
+            Choose(f"Abort {step}?", (go_on, Choice(name="abort", label=f"Abort {step}")), default="go_on", facts=facts)
+        )
+        if choice == "abort":
+            await self._send(AbortStep(step=step))
+
+    async def answer(self, question: Question) -> None:
+        """Show the question, and carry the answer to the engine, which checks it."""
+        if any(choice.phrase is not None for choice in question.choices):
+            answer = await self._app.push_screen_wait(Confirm(question, self._store))
+        else:
+            choice = await self._app.push_screen_wait(
+                Choose(
+                    question.title,
+                    question.choices,
+                    default=question.default,
+                    facts=question.details,
+                    question=question,
+                    store=self._store,
+                )
+            )
+            answer = (choice, "") if choice else None
+        if answer is not None:
+            await self._send(AnswerQuestion(question=question.id, choice=answer[0], phrase=answer[1]))
+
+    async def take_over(self) -> None:
+        """Become the operator; asks first where there is one."""
+        state = self._store.state
+        operator = next((c.actor.name for c in state.clients if c.client == state.operator), None)
+        if operator is not None:
+            choice = await self._app.push_screen_wait(
+                Choose(
+                    f"Take over from {operator}?",
+                    (CANCEL, Choice(name="take_over", label="Take over")),
+                    default=CANCEL.name,
+                    facts=(f"{operator} goes on watching, and is told. What runs goes on.",),
+                )
+            )
+            if choice != "take_over":
+                return
+        await self._send(TakeOver())

@@ -1,0 +1,93 @@
+"""What every dialog shares: a frame that leaves the header readable, and answers that only a deliberate key gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+
+from core.events import Question
+from tui import style, summary, text
+from tui.store import Store
+from tui.widgets.lines import Lines
+from tui.widgets.too_small import HEIGHT, WIDTH, TooSmall
+
+if TYPE_CHECKING:
+    from tui.app import Console
+
+T = TypeVar("T")
+
+QUIET = 0.5
+"""Seconds without any key that must lie before the key that answers: shorter than a person needs to look and decide, longer
+than a held key's repeats or a paste's characters are apart."""
+
+TOO_QUICK = "Too quick after the key before. Look once more, wait a moment, then press enter."
+
+
+class Facts(VerticalScroll, can_focus=False):
+    """The dialog's text, which scrolls when it is long; the buttons below it always stay."""
+
+
+class Dialog(ModalScreen[T | None]):
+    """A question to a person. Dismissed with None it leaves everything as it was."""
+
+    AUTO_FOCUS = None
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "not now", id="dialog.leave", tooltip="Leave the dialog; nothing is answered"),
+        Binding("pagedown,ctrl+f", "page(1)", "read on", id="dialog.page_down", tooltip="Read on"),
+        Binding("pageup,ctrl+u", "page(-1)", "read back", id="dialog.page_up", tooltip="Read back"),
+    ]
+
+    def __init__(self, *, question: Question | None = None, store: Store | None = None) -> None:
+        super().__init__()
+        self._question = question
+        self._store = store
+
+    @property
+    def console(self) -> Console:
+        return cast("Console", self.app)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield from self.body()
+        yield TooSmall()
+
+    def body(self) -> ComposeResult:
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Called like a screen's: the clock goes on, and a question that nobody asks any more closes."""
+        if self._question is None or self._store is None or not self.is_current:
+            return
+        if self._question.id not in self._store.state.questions:
+            self.console.tell("It is not asked any more: answered elsewhere, or expired.")
+            self.dismiss(None)
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the key that is handled came too soon after the one before it, or on a terminal that shows nothing."""
+        small = self.size.width < WIDTH or self.size.height < HEIGHT
+        return small or self.console.pause_before_key < QUIET
+
+    def say(self, words: str) -> None:
+        """Write into the dialog's own line."""
+        self.query_one("#hint", Lines).show(
+            text.row(max(1, self.query_one("#hint").size.width), text.Cell(words, None, style.WARN))
+        )
+
+    @property
+    def clock(self) -> str:
+        """What the question turns into when nobody answers, and when."""
+        if self._question is None or self._store is None:
+            return ""
+        return f"{summary.question_clock(self._question, self._store.now())} if unanswered"
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_page(self, pages: int) -> None:
+        for facts in self.query(Facts):
+            facts.scroll_to(y=facts.scroll_offset.y + pages * max(1, facts.size.height - 1), animate=False)

@@ -1,0 +1,1 @@
+"""The screens: one for the board, one for each thing that it opens."""

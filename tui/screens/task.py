@@ -1,0 +1,99 @@
+"""A task: its steps, and everything about the marked one."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+
+from core.runbook.model import Step, Task
+from tui import style, summary, text
+from tui.screens.base import TASK, RunScreen
+from tui.text import Cell
+from tui.widgets.lines import Lines
+from tui.widgets.rows import Rows
+from tui.widgets.steps import step_detail, step_row
+
+DETAIL_ROWS = 8
+"""Rows that the marked step's text keeps at 80x24, however many steps a task has."""
+
+
+class Reader(VerticalScroll, can_focus=False):
+    """Text that is read by paging."""
+
+
+class TaskScreen(RunScreen):
+    """The steps in order, the marked one told in full below them (wide: beside them)."""
+
+    is_the = TASK
+
+    def __init__(self, task: Task, step: str | None = None) -> None:
+        super().__init__()
+        self._task_shown = task
+        self._marked = 0
+        self.show(task, step)
+
+    def show(self, task: Task, step: str | None = None) -> None:
+        """Turn to a task, and to one of its steps; to the first that is not through when none is named."""
+        self._task_shown = task
+        ids = [s.id for s in task.steps]
+        self._marked = ids.index(step) if step in ids else 0
+
+    def body(self) -> ComposeResult:
+        yield Lines(id="title", classes="line")
+        yield Rows(id="steps")
+        with Reader(id="reader"):
+            yield Lines(id="detail")
+
+    @property
+    def task_here(self) -> Task:
+        return self._task_shown
+
+    @property
+    def step_here(self) -> Step:
+        return self._task_shown.steps[self._marked]
+
+    def draw_body(self) -> None:
+        task, state, settings, now = self._task_shown, self.state, self.settings, self.store.now()
+        shown = summary.summarize(task, state, settings, self.store.readings, now)
+        planned = f"planned {text.span(*task.planned)}" if task.planned else ""
+        self.query_one("#title", Lines).show(
+            text.row(
+                self.size.width,
+                Cell(str(task.number), 3, style.KEY, right=True),
+                Cell("", 1),
+                Cell(task.title, 21, style.STRONG),
+                Cell(shown.status.value, 10, style.TASK[shown.status]),
+                Cell(shown.bar, 10, style.TASK[shown.status]),
+                Cell("", 2),
+                Cell(shown.tally, 8),
+                Cell(text.sentence((planned, text.duration(shown.worked)), "  "), None, style.QUIET, right=True),
+                Cell("", 1),
+            )
+        )
+        steps = self.query_one("#steps", Rows)
+        if not self.is_wide:
+            steps.styles.height = min(len(task.steps), max(3, self.size.height - 5 - DETAIL_ROWS))
+        else:
+            steps.styles.height = None
+        steps.show(
+            len(task.steps),
+            lambda i, width: step_row(width, task.steps[i], state, settings, now, marked=i == self._marked),
+            cursor=self._marked,
+        )
+        self.query_one("#detail", Lines).show(
+            step_detail(self.step_here, task, state, settings, self.store.readings, now)
+        )
+
+    def move(self, lines: int) -> None:
+        before = self._marked
+        self._marked = max(0, min(len(self._task_shown.steps) - 1, self._marked + lines))
+        if before != self._marked:
+            self.query_one(Reader).scroll_home(animate=False)
+
+    def page(self, pages: int) -> None:
+        reader = self.query_one(Reader)
+        reader.scroll_to(y=reader.scroll_offset.y + pages * max(1, reader.size.height - 1), animate=False)
+
+    def do_open(self) -> None:
+        if self.step_here.id in self.state.conversions:
+            self.console.show_conversion(self.step_here.id)

@@ -1,0 +1,341 @@
+"""What the run comes down to, for a pane, a header or a line of plain text: pure functions of its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import cast
+
+from core.events import Json, Question
+from core.runbook.facts import WINDOW_CHOSEN
+from core.runbook.gates import needs, reports
+from core.runbook.model import GateReport, Runbook, Step, StepKind, Task
+from core.runbook.state import ConversionState, PhaseState, RunState, StepState, StepStatus
+from core.settings import Settings
+from tui import text
+
+Readings = Mapping[tuple[str, str], Mapping[str, Json]]
+"""The newest reading by step and name."""
+
+PRODUCTION = "production"
+
+
+class TaskStatus(StrEnum):
+    TODO = "to do"
+    UNDER_WAY = "under way"
+    LOCKED = "locked"
+    """Nothing has begun, and a step's gate is closed that another task opens."""
+    RUNNING = "running"
+    ASKING = "asking"
+    DONE = "done"
+    """Every step is proved."""
+    TICKED = "ticked"
+    """Every step is through, at least one on a person's word."""
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """A task as its pane shows it.
+
+    Attributes:
+        done: steps that are proved.
+        ticked: steps that a person vouches for.
+        worked: time that its steps took so far.
+        current: the step that runs, waits, failed or is next; None when all are through.
+        details: the line below the title (what happens, what is missing, or what came of it), the longest form first.
+    """
+
+    task: Task
+    status: TaskStatus
+    done: int
+    ticked: int
+    worked: timedelta | None
+    current: Step | None
+    details: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        return len(self.task.steps)
+
+    @property
+    def tally(self) -> str:
+        return text.tally(self.done, self.ticked, self.total)
+
+    @property
+    def bar(self) -> str:
+        return text.bar(self.done, self.ticked, self.total)
+
+
+def summarize(task: Task, state: RunState, settings: Settings, readings: Readings, now: datetime) -> TaskSummary:
+    """The task as it stands."""
+    states = {step.id: state.step(step.id) for step in task.steps}
+    done = sum(s.status is StepStatus.DONE for s in states.values())
+    ticked = sum(s.status is StepStatus.TICKED for s in states.values())
+    current = _current(task, states)
+    closed = missing(task, state, settings) if done + ticked == 0 else ()
+    status = _status(states, current, locked=bool(closed))
+    if current is None:
+        details = (_outcome(states.values()),)
+    elif status is TaskStatus.LOCKED:
+        details = (
+            needs(closed),
+            f"needs {', '.join(f'{g.name} ({task_of(g.opens)})' for g in closed)}",
+            _names(closed),
+        )
+    else:
+        details = (step_line(current, state, settings, readings, now),)
+    worked = [step_time(s, now) for s in states.values()]
+    return TaskSummary(
+        task=task,
+        status=status,
+        done=done,
+        ticked=ticked,
+        worked=sum((w for w in worked if w is not None), timedelta()) if any(w is not None for w in worked) else None,
+        current=current,
+        details=details,
+    )
+
+
+_URGENCY = (
+    (StepStatus.UNDECIDED, TaskStatus.UNDECIDED),
+    (StepStatus.ASKING, TaskStatus.ASKING),
+    (StepStatus.RUNNING, TaskStatus.RUNNING),
+    (StepStatus.FAILED, TaskStatus.FAILED),
+)
+_THROUGH = frozenset({StepStatus.DONE, StepStatus.TICKED})
+
+
+def _current(task: Task, states: Mapping[str, StepState]) -> Step | None:
+    for urgent, _ in _URGENCY:
+        for step in task.steps:
+            if states[step.id].status is urgent:
+                return step
+    return next((step for step in task.steps if states[step.id].status not in _THROUGH), None)
+
+
+def _status(states: Mapping[str, StepState], current: Step | None, *, locked: bool) -> TaskStatus:
+    if current is None:
+        proved = all(s.status is StepStatus.DONE for s in states.values())
+        return TaskStatus.DONE if proved else TaskStatus.TICKED
+    for found, status in _URGENCY:
+        if states[current.id].status is found:
+            return status
+    if locked:
+        return TaskStatus.LOCKED
+    return TaskStatus.UNDER_WAY if any(s.status in _THROUGH for s in states.values()) else TaskStatus.TODO
+
+
+def _outcome(states: Iterable[StepState]) -> str:
+    """What the last step that has something to say came to."""
+    told = [(s.ended, s.summary or s.notes[-1]) for s in states if s.ended is not None and (s.summary or s.notes)]
+    return max(told)[1] if told else ""
+
+
+def _names(closed: Iterable[GateReport]) -> str:
+    return f"needs {', '.join(gate.name for gate in closed)}"
+
+
+def task_of(step: str | None) -> int:
+    """Number of the task that a step's id belongs to, 0 for None."""
+    return int(step.split(".")[0]) if step else 0
+
+
+def step_time(state: StepState, now: datetime) -> timedelta | None:
+    """How long the step took, or takes."""
+    if state.started is None:
+        return None
+    return max(timedelta(), (state.ended or now) - state.started)
+
+
+def missing(task: Task, state: RunState, settings: Settings) -> tuple[GateReport, ...]:
+    """Closed gates of the task's steps that another task opens, each once."""
+    found: dict[str, GateReport] = {}
+    for step in task.steps:
+        for gate in closed_gates(step, state, settings):
+            if gate.opens and task_of(gate.opens) != task.number:
+                found.setdefault(gate.name, gate)
+    return tuple(found.values())
+
+
+def closed_gates(step: Step, state: RunState, settings: Settings) -> list[GateReport]:
+    """The step's gates that are neither open nor overridden."""
+    overridden = state.overrides.get(step.id, {})
+    return [gate for gate in reports(step, state, settings) if not gate.open and gate.name not in overridden]
+
+
+def can_tick(step: Step) -> bool:
+    """Whether a person may vouch for the step: where the program does nothing itself."""
+    return step.action is None
+
+
+def step_line(step: Step, state: RunState, settings: Settings, readings: Readings, now: datetime) -> str:
+    """What there is to say of a step in one line."""
+    found = state.step(step.id)
+    conversion = state.conversions.get(step.id)
+    match found.status:
+        case StepStatus.UNDECIDED:
+            return f"{step.id} {step.title}: the outcome is not known yet; {found.summary or 'it is being looked up'}"
+        case StepStatus.ASKING:
+            question = question_of(step.id, state)
+            return (
+                f"asks: {question.title} ({question_clock(question, now)} if unanswered)"
+                if question
+                else f"{step.id} asks"
+            )
+        case StepStatus.RUNNING:
+            if conversion is not None and conversion.ended is None:
+                return f"{step.id} {conversion_line(conversion, readings)}"
+            return f"{step.id} {found.log[-1] if found.log else step.title}"
+        case StepStatus.FAILED:
+            return f"{step.id} failed: {found.summary}"
+        case StepStatus.DONE | StepStatus.TICKED:
+            return found.summary or step.title
+        case StepStatus.TODO:
+            closed = closed_gates(step, state, settings)
+            if closed:
+                return f"next {step.id} {step.title}: needs {closed[0].condition}"
+            return f"next {step.id} {step.title} ({how(step)})"
+
+
+def how(step: Step) -> str:
+    """Who does the step, and by which key."""
+    if not step.built:
+        return f"{step.kind.value}, not yet built: do it by hand, space ticks"
+    if step.action is None:
+        return f"{step.kind.value}: space ticks"
+    asks = {StepKind.DESTRUCTIVE: ", asks first", StepKind.DECISION: ", asks"}.get(step.kind, "")
+    return f"{step.kind.value}: r runs{asks}"
+
+
+# --- questions ---------------------------------------------------------------------------------------------------------
+
+
+def question_of(step: str | None, state: RunState) -> Question | None:
+    """The open question of the step; the oldest of the run for None."""
+    found = [q for q in state.questions.values() if step is None or q.step == step]
+    return min(found, key=lambda q: q.asked_at, default=None)
+
+
+def question_clock(question: Question, now: datetime) -> str:
+    """What an unanswered question turns into, and when: `Roll back in 14:32`."""
+    default = next((c.label for c in question.choices if c.name == question.default), question.default)
+    return f"{text.clean(default)} in {text.duration(question.expires_at - now)}"
+
+
+# --- conversions -------------------------------------------------------------------------------------------------------
+
+
+def phase_running(conversion: ConversionState) -> PhaseState | None:
+    """The phase that has started and not ended."""
+    return next((p for p in conversion.phases if p.started is not None and p.seconds is None), None)
+
+
+def conversion_line(conversion: ConversionState, readings: Readings) -> str:
+    """`phase 4 retype references: 61/107, about 0:04 left`."""
+    phase = phase_running(conversion)
+    if phase is None:
+        return f"conversion of {conversion.target}: {conversion.current or 'between two phases'}"
+    left = seconds_left(conversion.step, readings)
+    return text.sentence(
+        (
+            f"phase {phase.number} {phase.name}: {phase.done}/{phase.statements}",
+            f"about {text.duration(left)} left" if left is not None else "",
+        )
+    )
+
+
+def _figure(step: str, name: str, readings: Readings) -> float | None:
+    for (of, _), values in readings.items():
+        if of == step and isinstance(value := values.get(name), int | float):
+            return float(value)
+    return None
+
+
+def seconds_left(step: str, readings: Readings) -> float | None:
+    return _figure(step, "seconds_left", readings)
+
+
+def way_back(state: RunState, readings: Readings) -> str:
+    """How to get back to where the run began, as it stands."""
+    conversions = [c for c in state.conversions.values() if c.target == main_target(state) and c.xid is not None]
+    if not conversions or conversions[-1].outcome == "rolled_back":
+        return "nothing has changed"
+    conversion = conversions[-1]
+    if conversion.outcome is None:
+        left = _figure(conversion.step, "rollback_seconds", readings)
+        return "rolls back by itself or by `c`" if left is None else f"rolls back in about {max(1, round(left))} s"
+    if conversion.outcome == "undecided":
+        return "not known before the transaction's outcome is"
+    return "undo by the reverse plan"
+
+
+# --- the run -----------------------------------------------------------------------------------------------------------
+
+
+def main_target(state: RunState) -> str:
+    """The target that the run is about."""
+    return PRODUCTION if PRODUCTION in state.targets or not state.targets else next(iter(state.targets))
+
+
+def target_words(target: str, state: RunState) -> str:
+    """`ma_saas_platform @ db.example`; says so when nobody has connected yet."""
+    found = state.targets.get(target)
+    return f"{found.identity.database} @ {found.address}" if found else "not connected yet"
+
+
+def window(state: RunState) -> tuple[datetime, datetime] | None:
+    """Begin and end of the maintenance window, once it is a fact."""
+    found = state.facts.get(WINDOW_CHOSEN)
+    if not isinstance(found, dict):
+        return None
+    values = cast("dict[str, Json]", found)
+    try:
+        start, end = (datetime.fromisoformat(str(values[name])) for name in ("start", "end"))
+    except (KeyError, ValueError):
+        return None
+    return (start, end) if start.tzinfo and end.tzinfo else None
+
+
+def window_clock(state: RunState, now: datetime) -> str:
+    """Until the window opens, then until it closes."""
+    found = window(state)
+    if found is None:
+        return ""
+    start, end = found
+    if now < start:
+        return text.countdown(start - now)
+    return f"window closes in {text.duration(end - now)}" if now < end else "the window is over"
+
+
+def present(state: RunState, me: str | None) -> str:
+    """Who is attached, seen from the client `me`: `operator + 1 watching`, `watching (anna operates)`."""
+    operator = next((c.actor.name for c in state.clients if c.client == state.operator), None)
+    others = sum(c.client not in (state.operator, me) for c in state.clients)
+    if me is not None and me == state.operator:
+        return f"operator + {others} watching" if others else "operator"
+    more = f" + {others}" if others else ""
+    return f"watching{more} ({f'{operator} operates' if operator else 'nobody operates'})"
+
+
+def present_names(state: RunState) -> str:
+    """Who is attached, by name: `anna operates, ben and eve watch`."""
+    operators = [c.actor.name for c in state.clients if c.client == state.operator]
+    watchers = [c.actor.name for c in state.clients if c.client != state.operator]
+    verb = "watches" if len(watchers) == 1 else "watch"
+    return text.sentence(
+        (
+            f"{operators[0]} operates" if operators else "nobody operates",
+            f"{' and '.join(watchers)} {verb}" if watchers else "",
+        )
+    )
+
+
+def proved(runbook: Runbook, state: RunState) -> str:
+    """`proved 12, ticked 3 of 61 steps`."""
+    steps = [step for task in runbook.tasks for step in task.steps]
+    counts = {status: sum(state.step(step.id).status is status for step in steps) for status in _THROUGH}
+    return f"{counts[StepStatus.DONE]} proved, {counts[StepStatus.TICKED]} ticked of {len(steps)} steps"

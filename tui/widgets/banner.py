@@ -1,0 +1,55 @@
+"""The line above the footer: what needs a person now, or else what happened last."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from textual.content import Content
+
+from core.runbook.state import RunState
+from tui import style, summary, text
+from tui.store import Entry, Lost
+from tui.text import Cell
+from tui.widgets.lines import Lines
+
+
+class Banner(Lines):
+    """What needs a person, in one line."""
+
+
+ALARM = "bold on $alarm"
+
+
+def banner(
+    width: int, state: RunState, lost: Lost | None, last: Entry | None, answer_key: str, now: datetime
+) -> Content:
+    """A lost engine before a question, a question before the last event."""
+    if lost is not None:
+        again = text.duration(lost.retry_at - now)
+        forms = (
+            f"ENGINE LOST at {text.clock(lost.since)}; the run goes on without this screen. Trying again in {again}",
+            f"ENGINE LOST at {text.clock(lost.since)}; trying again in {again}",
+        )
+        return text.row(
+            width, Cell(f" {text.first_that_fits(forms, width - 2)}", None, "bold on $production", blank=True)
+        )
+    question = summary.question_of(None, state)
+    if question is not None:
+        key = f" {answer_key} answers "
+        clock = f" {summary.question_clock(question, now)} "
+        title = f" {question.step} asks: {question.title} "
+        return text.row(
+            width,
+            Cell(title, None, ALARM, blank=True),
+            Cell(clock, len(clock) if len(title) + len(clock) + len(key) <= width else 0, ALARM, blank=True),
+            Cell(key, len(key), "bold reverse", blank=True),
+        )
+    if last is None:
+        return text.row(width, Cell("", None))
+    return text.row(
+        width,
+        Cell("", 1),
+        Cell(text.clock(last.at), 9, style.QUIET),
+        Cell(last.step or "", 5 if last.step else 0, style.QUIET),
+        Cell(last.text, None, last.style or style.QUIET),
+    )

@@ -1,0 +1,57 @@
+"""The first two lines of every screen: which database, who is here, how long until the window, and the way back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from textual.content import Content
+
+from core.runbook.model import Runbook
+from core.runbook.state import RunState
+from tui import style, summary, text
+from tui.summary import Readings
+from tui.text import Cell
+from tui.widgets.lines import Lines
+
+WIDE = 120
+
+
+class Header(Lines):
+    """The target in words, who is attached, the countdown."""
+
+
+class WayBack(Lines):
+    """The way back as it stands, and what is proved against what is ticked."""
+
+
+def header(width: int, state: RunState, me: str | None, now: datetime) -> Content:
+    """` PRODUCTION  ma_saas_platform @ db.example     operator + 1 watching   T-02:14:09 `."""
+    target = summary.main_target(state)
+    word = f" {target.upper()} "
+    people = summary.present_names(state) if width >= WIDE else summary.present(state, me)
+    right = text.sentence((people, summary.window_clock(state, now)), "   ")
+    room = width - len(word) - 2 - len(right)
+    return text.row(
+        width,
+        Cell(word, len(word), style.chip(target), blank=True),
+        Cell("", 1),
+        Cell(summary.target_words(target, state), max(0, room), style.STRONG),
+        Cell(right, None, style.QUIET if me != state.operator else "", right=True),
+        Cell("", 1),
+    )
+
+
+def way_back(width: int, runbook: Runbook, state: RunState, readings: Readings) -> Content:
+    """`way back: nothing has changed                    12 proved, 3 ticked of 61 steps`."""
+    right = summary.proved(runbook, state)
+    if width >= WIDE:
+        right = f"{right} · run {state.run}"
+    return text.row(
+        width,
+        Cell("", 1),
+        Cell("way back: ", 10, style.QUIET, blank=True),
+        Cell(summary.way_back(state, readings), None, style.GOOD),
+        Cell("", 2),
+        Cell(right, len(right), style.QUIET),
+        Cell("", 1),
+    )
