@@ -45,9 +45,9 @@ def _statements(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[St
 
     yield from columns.restore(catalog, scope)
     yield from sequences.restore(catalog, scope)
-    yield from partitions.restore(catalog, scope)
     for index in _kept_indexes(catalog, scope, closure):
         yield from indexes.forgotten(catalog, index)
+    yield from partitions.restore(catalog, scope)
     yield from statistics.restore(catalog, scope)
     yield from constraints.restore(catalog, scope)
     yield from foreign_keys.put_back(catalog, scope)
@@ -149,7 +149,11 @@ def _columns(catalog: Catalog, scope: Scope) -> list[Column]:
 def _kept_indexes(catalog: Catalog, scope: Scope, closure: Closure) -> list[Index]:
     keys, made_anew = scope.keys, {part.address.oid for part in closure.of_kind("index")}
     return sorted(
-        (index for index in catalog.indexes if index.oid not in made_anew and indexes.uses(catalog, index, keys)),
+        (
+            index
+            for index in catalog.indexes
+            if index.oid not in made_anew and not index.parent and indexes.uses(catalog, index, keys)
+        ),
         key=lambda index: (index.schema, index.name),
     )
 

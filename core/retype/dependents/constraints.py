@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from core.postgres.catalog import Address, Catalog, Constraint
 from core.postgres.sql import qualified, quote_identifier
@@ -44,11 +45,28 @@ def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
 
 
 def restore(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
-    """Comments on the copies of checks that tables inherit, which a rebuilt check forgets."""
+    """Comments on the copies of checks and NOT NULL constraints that tables inherit, which rebuilt ones forget."""
     keys = scope.keys
+    for constraint in sorted(catalog.constraints, key=lambda c: (c.schema, c.table, c.name)):
+        if constraint.kind == "n" and _touches(constraint, keys) and not constraint.is_local:
+            renamed = replace(constraint, name=not_null_above(catalog, constraint).name)
+            yield from subject(renamed).with_comment(constraint.comment)
     for constraint in sorted(catalog.constraints, key=lambda c: (c.schema, c.table, c.name)):
         if constraint.kind == "c" and constraint.inherited == 0 and _touches(constraint, keys):
             yield from _copies_comments(catalog, constraint)
+
+
+def not_null_above(catalog: Catalog, constraint: Constraint) -> Constraint:
+    """The NOT NULL constraint that an inherited one comes from in the end, whose name a rebuilt copy gets."""
+    (attnum,) = constraint.columns
+    column = catalog.column[constraint.relation, attnum]
+    for parent in catalog.relation[constraint.relation].parents if constraint.inherited else ():
+        for other in catalog.constraints:
+            if other.kind == "n" and other.relation == parent:
+                above = catalog.column[parent, other.columns[0]]
+                if above.name == column.name:
+                    return not_null_above(catalog, other)
+    return constraint
 
 
 def _touches(constraint: Constraint, keys: frozenset[tuple[int, int]]) -> bool:

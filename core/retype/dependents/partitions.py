@@ -80,17 +80,16 @@ END"""  # noqa: S608 - quoted
 
 
 def _settings(catalog: Catalog, index: Index) -> Iterator[Statement]:
-    about, parent = indexes.subject(index), catalog.index[index.parent]
+    about, top = indexes.subject(index), _top(catalog, index)
     table = f"ALTER TABLE ONLY {qualified(index.schema, index.table)}"
-    if index.tablespace != parent.tablespace:
+    if index.tablespace != top.tablespace:
         space = quote_identifier(index.tablespace or "pg_default")
         yield about.restored("index setting", f"ALTER {about.sql} SET TABLESPACE {space}", _WHY)
-    inherited = {option.partition("=")[0] for option in parent.options}
-    own = {option.partition("=")[0]: option.partition("=")[2] for option in index.options}
-    if own:
-        listed = ", ".join(f"{name}={quote_literal(value)}" for name, value in own.items())
+    own, given = _options(index), _options(top)
+    if changed := {name: value for name, value in own.items() if given.get(name) != value}:
+        listed = ", ".join(f"{name}={quote_literal(value)}" for name, value in changed.items())
         yield about.restored("index setting", f"ALTER {about.sql} SET ({listed})", _WHY)
-    if surplus := sorted(inherited - own.keys()):
+    if surplus := sorted(given.keys() - own.keys()):
         yield about.restored("index setting", f"ALTER {about.sql} RESET ({', '.join(surplus)})", _WHY)
     if index.clustered:
         yield about.restored("index setting", f"{table} CLUSTER ON {quote_identifier(index.name)}", _WHY)
@@ -98,17 +97,36 @@ def _settings(catalog: Catalog, index: Index) -> Iterator[Statement]:
         yield about.restored(
             "index setting", f"{table} REPLICA IDENTITY USING INDEX {quote_identifier(index.name)}", _WHY
         )
-    yield from _comment(about, index.comment, parent.comment)
-    constraint, above = catalog.constraint.get(index.constraint), catalog.constraint.get(parent.constraint)
+    yield from _statistics(about, index, top)
+    yield from _comment(about, index.comment, top.comment)
+    constraint, above = catalog.constraint.get(index.constraint), catalog.constraint.get(top.constraint)
     if constraint is not None:
         yield from _comment(_subject(constraint), constraint.comment, above.comment if above else None)
 
 
-def _comment(about: Subject, comment: str | None, parents: str | None) -> Iterator[Statement]:
-    """The comment that it had, or none where it would get its parent's."""
+def _top(catalog: Catalog, index: Index) -> Index:
+    """The partitioned table's own index, whose settings all the new ones below it get."""
+    while index.parent:
+        index = catalog.index[index.parent]
+    return index
+
+
+def _statistics(about: Subject, index: Index, top: Index) -> Iterator[Statement]:
+    own, given = dict(index.statistics_targets), dict(top.statistics_targets)
+    for column in sorted(own.keys() | given.keys()):
+        sql = f"ALTER {about.sql} ALTER COLUMN {column} SET STATISTICS {own.get(column, -1)}"
+        yield about.restored("index setting", sql, _WHY)
+
+
+def _options(index: Index) -> dict[str, str]:
+    return {name: value for name, _, value in (option.partition("=") for option in index.options)}
+
+
+def _comment(about: Subject, comment: str | None, given: str | None) -> Iterator[Statement]:
+    """The comment that it had, or none where it gets one."""
     if comment is not None:
         yield from about.with_comment(comment)
-    elif parents is not None:
+    elif given is not None:
         yield about.restored("comment", f"COMMENT ON {about.sql} IS NULL", _WHY)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.postgres.catalog import Catalog, Column, Relation
+from core.postgres.catalog import Catalog, Column, Constraint, Relation
 from core.postgres.sql import qualified, quote_identifier
+from core.retype.dependents import constraints
 from core.retype.findings import full_name
 from core.retype.model import Blocker, PlanWarning, Scope
 from core.retype.names import column_name, table_name
 from core.retype.types import needs_using
+
+NOT_NULL_CONSTRAINTS_SINCE = 180000
 
 
 def blockers(catalog: Catalog, scope: Scope) -> Iterator[Blocker]:
@@ -45,9 +48,27 @@ def blockers(catalog: Catalog, scope: Scope) -> Iterator[Blocker]:
         yield from _family(catalog, scope, column)
     for relation in _relations(catalog, scope):
         yield from _table(scope, relation)
+    for own, above in _renamed_not_null(catalog, scope):
+        if own.is_local:
+            yield Blocker(
+                f"not-null-name:{qualified(own.schema, own.table)}.{quote_identifier(own.name)}",
+                constraints.subject(own).object,
+                f"PostgreSQL {catalog.server.version_num // 10000} cannot rebuild it beside the one that it inherits under another "
+                f"name, {quote_identifier(above.name)} on {table_name(above.schema, above.table)}.",
+                f"Give it the parent's name: ALTER TABLE {qualified(own.schema, own.table)} NO INHERIT …, RENAME CONSTRAINT "
+                f"{quote_identifier(own.name)} TO {quote_identifier(above.name)}, INHERIT ….",
+            )
 
 
 def warnings(catalog: Catalog, scope: Scope) -> Iterator[PlanWarning]:
+    for own, above in _renamed_not_null(catalog, scope):
+        if not own.is_local:
+            yield PlanWarning(
+                f"not-null-name:{qualified(own.schema, own.table)}.{quote_identifier(own.name)}",
+                constraints.subject(own).object,
+                "PostgreSQL rebuilds a partition's NOT NULL from its parent's and does not allow it to be renamed.",
+                f"Its name becomes {quote_identifier(above.name)}; what it does stays the same.",
+            )
     for relation in _relations(catalog, scope):
         if relation.kind == "f" and not needs_using(scope.types):
             yield PlanWarning(
@@ -57,6 +78,21 @@ def warnings(catalog: Catalog, scope: Scope) -> Iterator[PlanWarning]:
                 f"{scope.types.source}.",
                 "Reading goes on; comparisons are not sent to that server any more, or fail there, until it is converted too.",
             )
+
+
+def _renamed_not_null(catalog: Catalog, scope: Scope) -> Iterator[tuple[Constraint, Constraint]]:
+    """Inherited NOT NULL constraints of converted columns under names of their own, each with the one it comes from."""
+    if catalog.server.version_num < NOT_NULL_CONSTRAINTS_SINCE:
+        return
+    for constraint in sorted(catalog.constraints, key=lambda c: (c.schema, c.table, c.name)):
+        if (
+            constraint.kind == "n"
+            and constraint.relation
+            and (constraint.relation, constraint.columns[0]) in scope.keys
+        ):
+            above = constraints.not_null_above(catalog, constraint)
+            if above.name != constraint.name:
+                yield constraint, above
 
 
 def _relations(catalog: Catalog, scope: Scope) -> list[Relation]:
