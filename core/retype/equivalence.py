@@ -19,7 +19,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from pglast.parser import ParseError, parse_sql_json
 
@@ -115,10 +115,10 @@ class Equivalence:
 
     def _normal(self, node: Any) -> Any:
         if isinstance(node, list):
-            return [self._normal(item) for item in node]  # pyright: ignore[reportUnknownVariableType]
+            return [self._normal(item) for item in cast("list[Any]", node)]
         if not isinstance(node, dict):
             return node
-        tree: Tree = node
+        tree = cast("Tree", node)
         if "TypeCast" in tree:
             return self._normal_cast(tree["TypeCast"])
         if "IndexElem" in tree:

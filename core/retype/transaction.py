@@ -92,7 +92,8 @@ class Transaction:
 
     async def begin(self, settings: Mapping[str, str]) -> None:
         """Begin, with `SETTINGS` and these; those that the server does not know are left out."""
-        await self.connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE")
+        # By asyncpg's own means, so that it allows nested ones; the session is READ WRITE.
+        await self.connection.transaction(isolation="read_committed").start()
         wanted = {**SETTINGS, **settings}
         known = {row["name"] for row in await self.connection.fetch(QUERIES["known_settings"], list(wanted))}
         await self.set_local({name: value for name, value in wanted.items() if name in known})

@@ -1,0 +1,233 @@
+"""What a conversion may change in the catalog, and nothing else may.
+
+The rule is as tight as lets real conversions pass:
+
+- a column of the scope: its type, from the pair's source to its target, with the pair's collation; its default behind a
+  cast to the target; and, where the target cannot have them, storage and compression;
+- an output column of a view or materialized view that hangs on the scope: its type, as `Equivalence.type_follows` says;
+- definitions and expressions of every kind: the casts that `Equivalence` names, and nothing else;
+- what the plan shows as a repair: from its `before` to its `after`, for that text only;
+- of a sequence owned by a column of the scope, between integers: its type and the bound that follows from it;
+- the generated names of the copies that foreign keys to partitioned tables have on their own table.
+
+Objects that were made anew have new oids; names tell them apart here, and oids are no part of the comparison.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+from core.postgres.catalog import Address, Catalog, Column, Constraint, Relation
+from core.postgres.sql import qualified, quote_identifier
+from core.retype.equivalence import Equivalence, Form, other_columns
+from core.retype.model import Plan
+from core.retype.types import is_integer, is_string
+
+Item = TypeVar("Item")
+
+
+def permitted_changes(plan: Plan, before: Catalog, after: Catalog) -> Catalog:
+    """The catalog before, with every change that is permitted taken over from the one after.
+
+    What differs between the result and `after` is what must not have changed.
+    """
+    return _Permission(plan, before, after).applied()
+
+
+def following_views(plan: Plan, catalog: Catalog) -> frozenset[int]:
+    """oids of the views and materialized views that hang on the scope's columns, over any number of other views."""
+    seen: set[Address] = set()
+    ahead = [Address("pg_class", *key) for key in plan.scope.keys]
+    found: set[int] = set()
+    view_of_rule = {
+        d.dependent: d.referenced.oid
+        for d in catalog.dependencies
+        if d.kind == "i" and d.dependent.catalog == "pg_rewrite" and d.referenced.catalog == "pg_class"
+    }
+    while ahead:
+        address = ahead.pop()
+        for dependency in catalog.dependents_of.get(address, ()):
+            rule = dependency.dependent
+            if rule in seen or rule not in view_of_rule:
+                continue
+            seen.add(rule)
+            view = view_of_rule[rule]
+            found.add(view)
+            ahead += [
+                Address("pg_class", view),
+                *(Address("pg_class", *c.key) for c in catalog.columns_of.get(view, ())),
+            ]
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class _Permission:
+    plan: Plan
+    before: Catalog
+    after: Catalog
+
+    @cached_property
+    def equivalence(self) -> Equivalence:
+        types: defaultdict[str, set[str]] = defaultdict(set)
+        for column in (*self.before.columns, *self.after.columns):
+            types[column.name].add(column.type)
+        return Equivalence(self.plan.scope.types, other_columns(self.plan.scope.types, types))
+
+    @cached_property
+    def views(self) -> frozenset[int]:
+        return following_views(self.plan, self.before)
+
+    def applied(self) -> Catalog:
+        before, after = self.before, self.after
+        return replace(
+            before,
+            columns=_pairwise(before.columns, after.columns, _column_name, self._column),
+            relations=_pairwise(before.relations, after.relations, lambda r: (r.schema, r.name), self._relation),
+            constraints=_pairwise(
+                self._with_generated_names(), after.constraints, _constraint_name, self._texts(definition="constraint")
+            ),
+            indexes=_pairwise(
+                before.indexes, after.indexes, lambda i: (i.schema, i.name), self._texts(definition="statement")
+            ),
+            triggers=_pairwise(before.triggers, after.triggers, _named, self._texts(definition="statement")),
+            rules=_pairwise(before.rules, after.rules, _named, self._texts(definition="statement")),
+            policies=_pairwise(
+                before.policies, after.policies, _named, self._texts(using="expression", check="expression")
+            ),
+            functions=_pairwise(
+                before.functions,
+                after.functions,
+                lambda f: (f.schema, f.name, f.arguments),
+                self._texts(definition="statement", body="statement"),
+            ),
+            statistics=_pairwise(
+                before.statistics, after.statistics, lambda s: (s.schema, s.name), self._texts(definition="statement")
+            ),
+            published_tables=_pairwise(
+                before.published_tables,
+                after.published_tables,
+                lambda t: (t.publication, t.schema, t.table),
+                self._texts(row_filter="expression"),
+            ),
+        )
+
+    def _texts(self, **forms: Form) -> Callable[[Any, Any], Any]:
+        """Takes over the named texts where they may differ as they do."""
+
+        def changed(before: Any, after: Any) -> Any:
+            return replace(
+                before,
+                **{
+                    name: getattr(after, name)
+                    for name, form in forms.items()
+                    if self._may_become(getattr(before, name), getattr(after, name), form)
+                },
+            )
+
+        return changed
+
+    def _may_become(self, before: str | None, after: str | None, form: Form) -> bool:
+        return self.equivalence.same_definition(before, after, form) or any(
+            self._is(before, repair.before, form) and self._is(after, repair.after, form)
+            for repair in self.plan.repairs
+        )
+
+    def _is(self, found: str | None, shown: str, form: Form) -> bool:
+        return found is not None and self.equivalence.same_definition(shown, found, form)
+
+    def _relation(self, before: Relation, after: Relation) -> Relation:
+        changed: Relation = self._texts(definition="statement")(before, after)
+        if before.kind == "S" and before.owned_by in self._scoped_names and is_integer(self.plan.scope.types.target):
+            changed = replace(changed, sequence=self._widened(before.sequence, after.sequence))
+        return changed
+
+    @cached_property
+    def _scoped_names(self) -> frozenset[str]:
+        """As `Relation.owned_by` writes columns."""
+        found = (self.before.column[key] for key in self.plan.scope.keys if key in self.before.column)
+        return frozenset(f"{qualified(c.schema, c.table)}.{quote_identifier(c.name)}" for c in found)
+
+    def _widened(self, before: str | None, after: str | None) -> str | None:
+        """A sequence's text after, if nothing but its type and a bound of that type is another."""
+        old, new = (before or "").split(), (after or "").split()
+        types = self.plan.scope.types
+        bounds = {_LARGEST[types.source]: _LARGEST[types.target], _SMALLEST[types.source]: _SMALLEST[types.target]}
+        follows = len(old) == len(new) and all(
+            a == b or (a, b) == (types.source, types.target) or bounds.get(a) == b
+            for a, b in zip(old, new, strict=True)
+        )
+        return after if follows else before
+
+    def _column(self, before: Column, after: Column) -> Column:
+        types = self.plan.scope.types
+        changed: Column = self._texts(default="expression")(before, after)
+        if before.key in self.plan.scope.keys:
+            changed = replace(changed, type=types.target, collation=types.collation or self._kept_collation(before))
+            if before.default is not None and not before.generated:
+                behind_a_cast = f"({before.default})::{types.target}"
+                if self.equivalence.same_definition(behind_a_cast, after.default, "expression"):
+                    changed = replace(changed, default=after.default)
+            if not is_string(types.target):
+                changed = replace(changed, storage="", compression="")
+        elif before.relation in self.views and self.equivalence.type_follows(before.type, after.type):
+            changed = replace(changed, type=after.type)
+            if after.collation in (None, types.collation):
+                changed = replace(changed, collation=after.collation)
+        return changed
+
+    def _kept_collation(self, column: Column) -> str | None:
+        return column.collation if is_string(self.plan.scope.types.target) else None
+
+    def _with_generated_names(self) -> Iterator[Constraint]:
+        """Constraints before; the copies that a foreign key has on its own table under the names they have after."""
+        names = {_copy_of(c, self.after): c.name for c in self.after.constraints if _is_own_copy(c, self.after)}
+        for constraint in self.before.constraints:
+            if _is_own_copy(constraint, self.before):
+                yield replace(constraint, name=names.get(_copy_of(constraint, self.before), constraint.name))
+            else:
+                yield constraint
+
+
+_LARGEST = {"smallint": str(2**15 - 1), "integer": str(2**31 - 1), "bigint": str(2**63 - 1)}
+_SMALLEST = {"smallint": str(-(2**15)), "integer": str(-(2**31)), "bigint": str(-(2**63))}
+
+
+def _pairwise(
+    before: Iterable[Item],
+    after: Iterable[Item],
+    name: Callable[[Item], Hashable],
+    change: Callable[[Item, Item], Item],
+) -> tuple[Item, ...]:
+    """What was before, each changed by its twin after, where it has one."""
+    twins = {name(item): item for item in after}
+    return tuple(change(item, twins[name(item)]) if name(item) in twins else item for item in before)
+
+
+def _named(item: Any) -> Hashable:
+    return (item.schema, item.table, item.name)
+
+
+def _column_name(column: Column) -> Hashable:
+    return (column.schema, column.table, column.name)
+
+
+def _constraint_name(constraint: Constraint) -> Hashable:
+    return (constraint.domain != 0, constraint.schema, constraint.table, constraint.name)
+
+
+def _is_own_copy(constraint: Constraint, catalog: Catalog) -> bool:
+    """Whether it is the copy of a foreign key, on the same table, that references one partition of the target."""
+    parent = catalog.constraint.get(constraint.parent)
+    return constraint.kind == "f" and parent is not None and parent.relation == constraint.relation
+
+
+def _copy_of(constraint: Constraint, catalog: Catalog) -> Hashable:
+    """What tells such a copy: its table, the key that it was copied from in the end, and the partition it references."""
+    original = constraint
+    while _is_own_copy(original, catalog):
+        original = catalog.constraint[original.parent]
+    return (constraint.schema, constraint.table, original.name, constraint.foreign_table)
