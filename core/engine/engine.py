@@ -10,6 +10,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from core.engine.address import EngineLock
 from core.engine.commands import Commands
 from core.engine.context import EngineContext
 from core.engine.hub import Hub, Session
@@ -43,6 +44,7 @@ class Engine:
         self.run_directory = run_directory
         self._runbook = runbook
         self._log, self._close_log = open_log(run_directory)
+        self._lock = EngineLock(run_directory)
         self._hub = Hub(run_directory, self._log)
         self._questions = Questions(self._hub, two_person=settings.run.two_person)
 
@@ -60,9 +62,11 @@ class Engine:
         Raises:
             JournalError: the journal cannot be opened, read or written.
             ConfigurationError: the run directory belongs to another runbook.
+            EngineError: another engine runs on the run directory.
         """
         self._stop_reason = asyncio.get_running_loop().create_future()
         try:
+            self._lock.acquire()
             self._hub.open()
             state = self._hub.state
             if state.last and state.runbook != self._runbook.name:
@@ -76,8 +80,7 @@ class Engine:
             await self._hub.publish(ENGINE, EngineStarted(pid=os.getpid(), host=socket.gethostname(), program=PROGRAM))
             await self._reconciler.at_start()
         except BaseException:
-            await self._hub.close()
-            self._close_log()
+            await self._close()
             raise
 
     @property
@@ -102,7 +105,11 @@ class Engine:
         await self._reconciler.stop()
         with suppress(JournalError):
             await self._hub.publish(ENGINE, EngineStopped(reason=reason))
+        await self._close()
+
+    async def _close(self) -> None:
         await self._hub.close()
+        self._lock.release()
         self._close_log()
 
     # --- clients ---

@@ -30,8 +30,7 @@ class Parcel:
 class Mailbox:
     """Frames in order, and the newest of each reading behind them. Belongs to the engine's loop."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._parcels: deque[Parcel] = deque()
         self._readings: dict[tuple[str, str], Reading] = {}
         self._readings_open = False
@@ -50,7 +49,7 @@ class Mailbox:
         """Add a frame; False when there is no room for it: the client has stopped reading."""
         if self.closed:
             return True
-        if len(self._parcels) >= self._limit:
+        if len(self._parcels) >= LIMIT:
             return False
         self._parcels.append(parcel)
         self._something.set()
