@@ -55,7 +55,19 @@ class ConfigurationError(PgrecastError):
 
 
 class ConnectionFailed(PgrecastError):
+    """There is no connection.
+
+    Args:
+        password_wanted: the server asked for a password and none was given; a person may be asked for it.
+    """
+
     exit_status = 1
+
+    def __init__(
+        self, what: str, *, state: str = NOTHING_CHANGED, advice: str = "", password_wanted: bool = False
+    ) -> None:
+        super().__init__(what, state=state, advice=advice)
+        self.password_wanted = password_wanted
 
 
 class WrongDatabase(PgrecastError):

@@ -36,7 +36,9 @@ def connection_failed(spec: ConnectionSpec, error: BaseException, *, timeout: fl
         what, advice = _of_network(spec, error, timeout)
     came_from = f" (from {spec.source})" if spec.source else ""
     return ConnectionFailed(
-        redactor.redact(f"No connection to {spec}{came_from}: {what}"), advice=redactor.redact(advice)
+        redactor.redact(f"No connection to {spec}{came_from}: {what}"),
+        advice=redactor.redact(advice),
+        password_wanted=spec.password is None and getattr(error, "sqlstate", None) == "28P01",
     )
 
 
