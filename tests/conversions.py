@@ -12,7 +12,7 @@ from core.events import Event, Reading
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.inspect import inspect
 from core.retype.execute import Conversion, ExecutionOptions
-from core.retype.model import Plan, ScopeRequest
+from core.retype.model import Phase, Plan, ScopeRequest, Statement
 from core.retype.proof import Proof
 from core.retype.statement_log import StatementLog
 from core.runbook.planning import Planned, plan_conversion
@@ -76,6 +76,14 @@ def conversion_of(
     return conversion, statement_log
 
 
+def with_statement(plan: Plan, phase: Phase, sql: str, *, at_the_end: bool = False) -> Plan:
+    """The plan with one more statement, at the beginning or the end of that phase."""
+    extra = Statement(phase, "test", "an extra statement", sql, "for the test")
+    places = [i for i, s in enumerate(plan.statements) if s.phase is phase]
+    place = places[-1] + 1 if at_the_end else places[0]
+    return replace(plan, statements=(*plan.statements[:place], extra, *plan.statements[place:]))
+
+
 async def convert(
     spec: ConnectionSpec, log: Path, *, commit: bool = True, request: ScopeRequest | None = None, **options: Any
 ) -> tuple[Recorder, Proof]:
@@ -99,6 +107,8 @@ async def fingerprint_of(spec: ConnectionSpec) -> str:
 # A schema with one of each thing that a conversion must leave as it is; roles are the owner's, and begin with its name.
 SCHEMA = """
 CREATE ROLE {reader};
+GRANT {reader} TO CURRENT_USER;
+GRANT CREATE ON SCHEMA public TO {reader};
 CREATE SCHEMA "Audit";
 CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email text NOT NULL UNIQUE, manager uuid REFERENCES users);
 CREATE TABLE "Order" (id uuid PRIMARY KEY, "user" uuid NOT NULL, total numeric DEFAULT 1.50,

@@ -27,10 +27,18 @@ from core.events import (
 )
 from core.postgres.inspect import inspect_within
 from core.retype.execute import Conversion
-from core.retype.model import Blocker, Phase, Plan, Statement
+from core.retype.model import Blocker, Phase, Plan
 from core.retype.outcome import resolve_outcome
 from core.runbook.planning import Planned
-from tests.conversions import Recorder, build_schema, conversion_of, convert, fingerprint_of, make_plan_of
+from tests.conversions import (
+    Recorder,
+    build_schema,
+    conversion_of,
+    convert,
+    fingerprint_of,
+    make_plan_of,
+    with_statement,
+)
 from tests.databases import Database, run_sync
 
 
@@ -61,12 +69,7 @@ class World:
         return conversion_of(self.database.spec, self.planned, self.recorder, self.log, plan=plan, **options)[0]
 
     def with_statement(self, phase: Phase, sql: str, *, at_the_end: bool = False) -> Plan:
-        """The plan with one more statement in that phase."""
-        plan = self.planned.plan
-        extra = Statement(phase, "test", "an extra statement", sql, "for the test")
-        places = [i for i, s in enumerate(plan.statements) if s.phase is phase]
-        place = places[-1] + 1 if at_the_end else places[0]
-        return replace(plan, statements=(*plan.statements[:place], extra, *plan.statements[place:]))
+        return with_statement(self.planned.plan, phase, sql, at_the_end=at_the_end)
 
     @property
     def ended(self) -> TransactionEnded:
