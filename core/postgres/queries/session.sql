@@ -13,3 +13,11 @@ SELECT d.oid AS database_oid,
 
 -- name: system_identifier
 SELECT system_identifier FROM pg_catalog.pg_control_system()
+
+-- name: set_locally
+-- Set settings for the rest of the transaction, and give what they were before.
+SELECT b.name, b.value
+  FROM (SELECT w.name, w.value AS wanted, pg_catalog.current_setting(w.name) AS value
+          FROM unnest($1::text[], $2::text[]) w (name, value)
+        OFFSET 0) b
+ WHERE pg_catalog.set_config(b.name, b.wanted, true) IS NOT NULL
