@@ -12,7 +12,7 @@ from core.postgres.catalog import Catalog
 from core.retype.activity import Activity
 from core.retype.closure import close_over
 from core.retype.model import Blocker, PlanWarning, Scope
-from core.retype.obstacles import columns, functions, indexes, parts, rights, surroundings
+from core.retype.obstacles import columns, expressions, functions, indexes, parts, rights, surroundings
 from core.retype.obstacles import scope as scope_itself
 
 
@@ -36,6 +36,7 @@ def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Finding
     warnings = [
         *scope_itself.warnings(catalog, scope),
         *columns.warnings(catalog, scope),
+        *expressions.warnings(catalog, scope, closure),
         *functions.warnings(catalog, scope, closure),
         *surroundings.warnings(catalog, scope, closure, activity),
     ]

@@ -12,8 +12,18 @@ from core.postgres.sql import qualified
 from core.retype.blockers import Findings
 from core.retype.blocks import do_block, rows
 from core.retype.closure import Closure, close_over
-from core.retype.dependents import columns, constraints, foreign_keys, indexes, partitions, sequences, statistics, views
-from core.retype.model import Phase, Plan, Scope, Statement
+from core.retype.dependents import (
+    columns,
+    constraints,
+    foreign_keys,
+    generated,
+    indexes,
+    partitions,
+    sequences,
+    statistics,
+    views,
+)
+from core.retype.model import Phase, Plan, Repair, Scope, Statement
 from core.retype.tables import tables_to_lock
 
 
@@ -28,6 +38,7 @@ def make_plan(catalog: Catalog, scope: Scope, findings: Findings, identity: Iden
         statements=tuple(sorted(statements, key=lambda statement: statement.phase)),
         blockers=findings.blockers,
         warnings=findings.warnings,
+        repairs=tuple(_repairs(catalog, closure)),
     )
 
 
@@ -140,6 +151,13 @@ END"""  # noqa: S608 - quoted
         "these are all the foreign keys of the scope's columns, with these definitions, validated where they are",
         tallies=(Tally(what=what, count=count),),
     )
+
+
+def _repairs(catalog: Catalog, closure: Closure) -> Iterator[Repair]:
+    for part in closure.of_kind("generated column"):
+        repair = generated.repair(catalog, part.address.oid)
+        if repair is not None:
+            yield repair
 
 
 def _columns(catalog: Catalog, scope: Scope) -> list[Column]:

@@ -41,7 +41,7 @@ def table_of(catalog: Catalog, part: Part) -> int | None:
             return catalog.published_table[oid].relation
         case "statistics object":
             return catalog.extended_statistics[oid].relation
-        case "default":
+        case "default" | "generated column":
             owner = defaults.owner_of_default(catalog, oid)
             return owner.relation if owner else None
         case _:

@@ -1,0 +1,84 @@
+"""Generated columns over converted ones (from PostgreSQL 17 on): made constant before, and generated again after.
+
+PostgreSQL refuses to change the type of a column that a generated column uses. `SET EXPRESSION` keeps the column in its place,
+with everything that hangs on it; before version 17 there is no such thing and the column is a blocker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.postgres.catalog import Address, Catalog, Column
+from core.postgres.sql import qualified, quote_identifier
+from core.retype.dependents.defaults import owner_of_default
+from core.retype.dependents.subject import Subject
+from core.retype.model import Repair, Statement
+from core.retype.names import column_name, table_name
+
+_SET_EXPRESSION_SINCE = 170000
+
+
+def why_not(catalog: Catalog, column: Column) -> str | None:
+    """Why the column cannot be made constant (NULL) for a while; None if it can."""
+    relation = catalog.relation[column.relation]
+    own = [c for c in catalog.constraints if c.relation == column.relation]
+    if catalog.server.version_num < _SET_EXPRESSION_SINCE:
+        return "before version 17 PostgreSQL cannot change the expression of a generated column"
+    if relation.parents or any(relation.oid in r.parents for r in catalog.relations):
+        return "its table inherits, is inherited from, or is partitioned"
+    if column.not_null or any(column.attnum in c.columns for c in own):
+        return "it is part of a constraint or NOT NULL, and would be NULL meanwhile"
+    if column.generated == "v" and any(c.kind == "c" for c in own):
+        return "it is virtual, and its table has check constraints"
+    return None
+
+
+def subject(column: Column, oid: int) -> Subject:
+    return Subject("generated column", "", column_name(column), Address("pg_attrdef", oid))
+
+
+def take_off(catalog: Catalog, oid: int) -> Iterator[Statement]:
+    column = _column(catalog, oid)
+    yield subject(column, oid).dropped(
+        f"{_alter(column)} SET EXPRESSION AS (NULL::{column.type})",
+        "PostgreSQL does not change the type of a column that a generated column uses",
+    )
+
+
+def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
+    column = _column(catalog, oid)
+    expression = _repaired(catalog, column) or column.default
+    table = catalog.relation[column.relation]
+    yield subject(column, oid).recreated(
+        f"{_alter(column)} SET EXPRESSION AS ({expression})",
+        "as it was; its values are computed anew from the same ids",
+        bytes_scanned=table.bytes,
+        table=table_name(table.schema, table.name),
+    )
+
+
+def repair(catalog: Catalog, oid: int) -> Repair | None:
+    """How the expression changes: a column that repeats a key keeps its type, and text is not assigned to uuid by itself."""
+    column = _column(catalog, oid)
+    repaired = _repaired(catalog, column)
+    if repaired is None:
+        return None
+    reason = f"the column stays {column.type}, and a string is not assigned to that by itself"
+    return Repair(subject(column, oid).object, column.default or "", repaired, reason)
+
+
+def _repaired(catalog: Catalog, column: Column) -> str | None:
+    bare = (column.default or "").strip("()")
+    names = {quote_identifier(c.name) for c in catalog.columns_of[column.relation] if c.type == column.type}
+    return f"{bare}::{column.type}" if column.type == "uuid" and bare in names else None
+
+
+def _column(catalog: Catalog, oid: int) -> Column:
+    column = owner_of_default(catalog, oid)
+    if column is None:
+        raise LookupError(f"the closure took the expression {oid}, which no column has")
+    return column
+
+
+def _alter(column: Column) -> str:
+    return f"ALTER TABLE {qualified(column.schema, column.table)} ALTER COLUMN {quote_identifier(column.name)}"
