@@ -98,7 +98,9 @@ class RunState:
     notes: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
     """Notes on whole tasks."""
     conversions: dict[str, ConversionState] = field(default_factory=dict[str, ConversionState])
-    """By step."""
+    """By step; the one that its last attempt planned."""
+    committed: dict[str, ConversionState] = field(default_factory=dict[str, ConversionState])
+    """The last committed conversion by target, whatever its step has planned since."""
     clients: tuple[ClientState, ...] = ()
     operator: str | None = None
     """The client that may command."""
@@ -314,7 +316,10 @@ def _noted(notes: tuple[str, ...], text: str, actor: e.Actor) -> tuple[str, ...]
 
 def _convert(state: RunState, event: ConversionEvent, at: datetime) -> RunState:
     conversion = fold_conversion(state.conversions.get(event.step), event, at)
-    return replace(state, conversions=_with(state.conversions, event.step, conversion))
+    state = replace(state, conversions=_with(state.conversions, event.step, conversion))
+    if conversion.outcome != "committed":
+        return state
+    return replace(state, committed=_with(state.committed, conversion.target, conversion))
 
 
 def _with(mapping: Mapping[K, V], key: K, value: V) -> dict[K, V]:

@@ -1,0 +1,88 @@
+"""How to get back to where the run began, known at every moment: a pure function of the run's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from core.runbook.state import ConversionState, RunState
+
+MIGRATING_STEP = "7.5"
+"""The step that applies migrations to what was converted: from then on the reverse plan undoes too little."""
+
+
+class Way(StrEnum):
+    NOTHING = "nothing has changed"
+    ROLLBACK = "rolls back"
+    UNKNOWN = "not known before the transaction's outcome is"
+    REVERSE = "undo by the reverse plan"
+    BACKUP = "only the backup"
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """A way back, and what it takes.
+
+    Attributes:
+        seconds: what it takes, as far as is known.
+        latest: the last moment to take it, and be through when the window ends; None without a window.
+    """
+
+    way: Way
+    seconds: float | None = None
+    latest: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.way is not Way.ROLLBACK:
+            return self.way.value
+        if self.seconds is None:
+            return "rolls back by itself, or by ROLLBACK"
+        return f"rolls back in about {max(1, round(self.seconds))} s"
+
+
+def way_back(
+    state: RunState,
+    *,
+    target: str = "production",
+    rollback_seconds: float | None = None,
+    window_end: datetime | None = None,
+) -> WayBack:
+    """The way back for a target.
+
+    Args:
+        state: the run's.
+        target: whose.
+        rollback_seconds: what a rollback takes now, by the running conversion's own reading.
+        window_end: when the target must be back in service.
+    """
+    conversion = _last_conversion(state, target)
+    if conversion is None or conversion.outcome == "rolled_back":
+        return WayBack(Way.NOTHING)
+    match conversion.outcome:
+        case None if not conversion.commit_sent:
+            return _within(Way.ROLLBACK, rollback_seconds, window_end)
+        case "committed":
+            if _migrated_since(state, conversion):
+                return WayBack(Way.BACKUP)
+            return _within(Way.REVERSE, conversion.seconds, window_end)
+        case _:
+            return WayBack(Way.UNKNOWN)
+
+
+def _last_conversion(state: RunState, target: str) -> ConversionState | None:
+    """The conversion of the target that has touched it last: a transaction that was never opened has not."""
+    known = (*state.committed.values(), *state.conversions.values())
+    opened = [(c.opened, c) for c in known if c.target == target and c.opened is not None]
+    return max(opened, key=lambda pair: pair[0])[1] if opened else None
+
+
+def _migrated_since(state: RunState, conversion: ConversionState) -> bool:
+    step = state.step(MIGRATING_STEP)
+    touched = max((at for at in (step.started, step.ended) if at is not None), default=None)
+    return touched is not None and (conversion.ended is None or touched >= conversion.ended)
+
+
+def _within(way: Way, seconds: float | None, window_end: datetime | None) -> WayBack:
+    latest = window_end - timedelta(seconds=seconds) if window_end is not None and seconds is not None else None
+    return WayBack(way, seconds, latest)
