@@ -111,7 +111,7 @@ class Relation:
     parents: tuple[int, ...] = local(())
     of_type: int = local()
     bytes: int = local()
-    """Table, toast and indexes, in bytes (`pg_total_relation_size`); 0 where not measured."""
+    """Table, toast and indexes, in bytes (main forks); 0 where not measured."""
     heap_bytes: int = local()
     estimated_rows: float = local(-1.0)
     """reltuples; -1 when never analysed."""
@@ -161,6 +161,7 @@ class Constraint:
     oid: int = local()
     relation: int = local()
     domain: int = local()
+    """Of a domain's constraint the domain, whose schema and name then stand for the table's; else 0."""
     parent: int = local()
     """conparentid: 0 unless it is the partition's copy of a parent's constraint."""
     columns: tuple[int, ...] = local(())
@@ -282,9 +283,9 @@ class Function:
     """prokind: f function, p procedure, a aggregate, w window."""
     language: str = ""
     definition: str | None = None
-    """`pg_get_functiondef`; None for an aggregate."""
+    """`pg_get_functiondef`; None for an aggregate, and for what belongs to an extension."""
     body: str = ""
-    """prosrc."""
+    """prosrc; of an aggregate what it is made of."""
     is_sql_body: bool = False
     """True for BEGIN ATOMIC / RETURN bodies, whose dependencies PostgreSQL tracks."""
     returns: str = ""
@@ -543,5 +544,9 @@ class Catalog:
         return {p.oid: p for p in self.published_tables}
 
     def foreign_keys(self) -> Iterator[Constraint]:
-        """Foreign keys, in the order in which they were created (by oid)."""
-        return iter(sorted((c for c in self.constraints if c.kind == "f"), key=lambda c: c.oid))
+        """Foreign keys, in the order in which their triggers fire, which is the order to create them in.
+
+        Triggers fire by name, and a foreign key's are named after their oids, in digits (`RI_ConstraintTrigger_a_16411`):
+        it is the order of creation, except that 99990 comes after 100010.
+        """
+        return iter(sorted((c for c in self.constraints if c.kind == "f"), key=lambda c: str(c.oid)))

@@ -12,7 +12,7 @@ import contextlib
 import gc
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -280,7 +280,7 @@ async def _sizes(connection: asyncpg.Connection) -> list[asyncpg.Record]:
 
 
 @contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
+def _no_collections() -> Generator[None]:
     """Hold the garbage collector: it would look through a hundred thousand new objects again and again, all in use."""
     was_on = gc.isenabled()
     gc.disable()
