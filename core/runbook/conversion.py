@@ -6,17 +6,15 @@ The rehearsal (5.1), the conversion of production (7.3) and the one-step run of 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
-from core.errors import NeedsPerson, Refused
+from core.errors import NeedsPerson
 from core.events import ConversionPlanned, Event, PhaseFinished, PhasePlanned, TablePlanned, Tally
 from core.postgres.connect import ConnectionSpec
-from core.postgres.identity import Identity
 from core.retype.course import total_of
 from core.retype.estimate import Estimate, Timings, estimate
 from core.retype.execute import Conversion, ExecutionOptions
@@ -27,12 +25,12 @@ from core.retype.proof import Proof
 from core.retype.script import render_script
 from core.retype.statement_log import StatementLog
 from core.retype.types import parse_type_pair
-from core.runbook import questions
-from core.runbook.conversion_report import ConversionReport, render, tally_lines
+from core.runbook.agreement import accept_warnings, ask_commit, confirm, plan_settled, refuse_blockers
+from core.runbook.conversion_report import ConversionReport, render
 from core.runbook.facts import PLAN_FILE, PROOF_FILE, REPORT_FILE, SCRIPT_FILE
 from core.runbook.model import StepContext
-from core.runbook.planning import Planned, milliseconds, plan_conversion, show_inspection
-from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, RETYPE, Words
+from core.runbook.planning import Planned, milliseconds
+from core.runbook.questions import COMMIT
 from core.settings import Settings, TargetName
 
 Outcome = Literal["committed", "rolled_back"]
@@ -137,74 +135,10 @@ async def convert(
     preparation = await prepare(planned) if prepare else Preparation()
     accepted = await accept_warnings(context, target, (*plan.warnings, *preparation.warnings))
     expected = estimate(plan, preparation.history, depth=context.settings.conversion.proof)
-    await _confirm(context, target, expected, preparation, accepted)
-    return await _run(context, target, spec, planned, expected, preparation, proved)
-
-
-def refuse_blockers(plan: Plan) -> None:
-    """Raise Refused, naming every blocker; also when there is nothing to convert."""
-    if plan.blockers:
-        listed = "; ".join(f"{b.object}: {b.reason.rstrip('.')}" for b in plan.blockers)
-        ways = " ".join(dict.fromkeys(f"{b.object}: {b.way_out}" for b in plan.blockers))
-        raise Refused(f"The conversion must not start: {listed}.", advice=ways)
-    if not plan.scope.columns:
-        done = plan.scope.already_converted
-        raise Refused(
-            f"There is nothing to convert: no key has the type {plan.scope.types.source}"
-            + (f"; {len(done)} keys and references have the type {plan.scope.types.target} already." if done else "."),
-            advice="If that is not what you expected, check which database this is, and the types.",
-        )
-
-
-async def plan_settled(
-    context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, request: ScopeRequest
-) -> Planned:
-    """Plan, and ask what becomes of columns that reference without a foreign key, where the request leaves it open."""
-    limits = context.settings.limits
-    planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context))
-    if request.soft_references != "ask" or not planned.plan.scope.soft_references:
-        return planned
-    answer = await _ask(context, target, questions.soft_references(target, planned.plan.scope))
-    if answer not in (RETYPE, LEAVE):
-        raise Refused(
-            "It was not decided what becomes of the columns that reference without a foreign key.",
-            advice='Run the step again and decide, or set soft_references to "all" or "none".',
-        )
-    settled = replace(request, soft_references="all" if answer == RETYPE else "none")
-    return await plan_conversion(spec, identity, settled, limits, catalog=planned.catalog)
-
-
-async def accept_warnings(context: StepContext, target: TargetName, warnings: Sequence[PlanWarning]) -> tuple[str, ...]:
-    """The ids of the warnings, all of them accepted: by the settings, or by the operator now.
-
-    Raises:
-        Refused: one was not.
-    """
-    accept = context.settings.conversion.accept
-    left = [] if "all" in accept else [warning for warning in warnings if warning.id not in accept]
-    if left and await _ask(context, target, questions.acceptance(target, left)) != ACCEPT:
-        raise Refused(
-            f"These warnings are not accepted: {', '.join(warning.id for warning in left)}.",
-            advice="Read what each says, and accept it by its id (--accept ID, or the setting conversion.accept).",
-        )
-    for warning in warnings:
-        await context.say(f"Accepted: {warning.id}: {warning.reason}")
-    return tuple(warning.id for warning in warnings)
-
-
-async def _confirm(
-    context: StepContext, target: TargetName, expected: Estimate, preparation: Preparation, accepted: Sequence[str]
-) -> None:
-    plan = expected.plan
-    checked = [
-        f"This is {plan.identity}.",
-        f"The plan {plan.fingerprint[:12]} has {len(plan.statements)} statements and no blockers.",
-        *((f"{len(accepted)} warnings are accepted.",) if accepted else ()),
-        *preparation.checked,
-    ]
-    words = questions.confirmation(target, expected, checked=checked, details=preparation.details)
-    if await _ask(context, target, words, plan=plan.fingerprint) != CONVERT:
-        raise Refused("The conversion was not confirmed.", advice="Run the step again to be asked again.")
+    await confirm(
+        context, target, expected, accepted=accepted, checked=preparation.checked, details=preparation.details
+    )
+    return await _run(context, target, spec, planned, expected, preparation.history, proved)
 
 
 async def _run(
@@ -213,10 +147,12 @@ async def _run(
     spec: ConnectionSpec,
     planned: Planned,
     expected: Estimate,
-    preparation: Preparation,
+    history: Timings | None,
     proved: Proved | None,
 ) -> ConversionResult:
-    wanted = context.settings.conversion
+    started = datetime.now(UTC)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     phases: list[PhaseFinished] = []
 
     async def publish(event: Event) -> None:
@@ -224,11 +160,7 @@ async def _run(
             phases.append(event)
         await context.publish(event)
 
-    started = datetime.now(UTC)
-    path = context.run_directory / f"conversion-{context.step}-{started:%Y%m%dT%H%M%SZ}.log"
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    with StatementLog(path) as log:
+    with StatementLog(context.run_directory / f"conversion-{context.step}-{started:%Y%m%dT%H%M%SZ}.log") as log:
         conversion = Conversion(
             spec,
             planned.plan,
@@ -238,54 +170,46 @@ async def _run(
             publish=publish,
             read=context.read,
             log=log,
-            options=ExecutionOptions(
-                proof=wanted.proof,
-                lock_timeout_ms=milliseconds(wanted.lock_timeout),
-                lock_attempts=wanted.lock_attempts,
-            ),
-            history=preparation.history,
+            options=execution_options(context.settings),
+            history=history,
             planned_from=planned.catalog,
         )
 
-        def report(outcome: str, proof: Proof) -> ConversionReport:
-            return ConversionReport(
-                target=target,
-                where=str(spec),
-                plan=planned.plan,
-                expected=expected,
-                started=started,
-                seconds=loop.time() - began,
-                phases=tuple(phases),
-                proof=proof,
-                outcome=outcome,
-                log=path.name,
-                log_error=log.error,
+        async def report(outcome: str, proof: Proof) -> None:
+            seconds = loop.time() - began
+            text = render(
+                ConversionReport(
+                    target,
+                    str(spec),
+                    expected,
+                    started,
+                    seconds,
+                    tuple(phases),
+                    proof,
+                    outcome,
+                    log.path.name,
+                    log.error,
+                )
             )
+            await context.file(REPORT_FILE, text.encode())
 
         async with conversion:
             await conversion.lock()
             await conversion.run()
             proof = await conversion.prove()
+            tallies = total_of(tally for phase in phases for tally in phase.tallies)
             await context.file(PROOF_FILE, _json(asdict(proof)))
-            # Written before the answer too: should this process die at COMMIT, it is all that is left of the report.
-            await context.file(REPORT_FILE, render(report("proved, not decided yet", proof)).encode())
+            # Before the answer, too: should this process die at COMMIT, it is all that is left of the report.
+            await report("proved, not decided yet", proof)
             if proved:
-                await proved(proof, conversion.timings, total_of(t for phase in phases for t in phase.tallies))
-            answer = await _held(
-                conversion, _ask_commit(context, target, expected, proof, phases, planned.plan.fingerprint)
-            )
-            if answer != COMMIT:
-                await conversion.rollback("ROLLBACK was chosen, or nobody answered in time")
-                outcome: Outcome = "rolled_back"
-                trouble: NeedsPerson | None = None
-            else:
-                outcome = "committed"
-                trouble = await _commit(conversion)
-        await context.file(REPORT_FILE, render(report(outcome.replace("_", " "), proof)).encode())
+                await proved(proof, conversion.timings, tallies)
+            trouble = await _end(conversion, ask_commit(context, target, expected, proof, tallies))
+        assert conversion.outcome in ("committed", "rolled_back")  # noqa: S101 - anything else has raised
+        await report(conversion.outcome.replace("_", " "), proof)
         if log.error:
             await context.say(f"The statement log is incomplete: {log.error}")
     return ConversionResult(
-        outcome=outcome,
+        outcome=conversion.outcome,
         plan=planned.plan,
         proof=proof,
         timings=conversion.timings,
@@ -295,8 +219,25 @@ async def _run(
     )
 
 
-async def _commit(conversion: Conversion) -> NeedsPerson | None:
-    """COMMIT; what went wrong after it is handed back, so that the report is written first."""
+def execution_options(settings: Settings) -> ExecutionOptions:
+    wanted = settings.conversion
+    return ExecutionOptions(
+        proof=wanted.proof,
+        lock_timeout_ms=milliseconds(wanted.lock_timeout),
+        lock_attempts=wanted.lock_attempts,
+    )
+
+
+async def _end(conversion: Conversion, question: Awaitable[str]) -> NeedsPerson | None:
+    """COMMIT or ROLLBACK by the answer; what goes wrong after COMMIT is handed back, so that it can be recorded first."""
+    try:
+        answer = await _while_held(conversion, question)
+    except asyncio.CancelledError:
+        await conversion.rollback("the step was stopped")
+        raise
+    if answer != COMMIT:
+        await conversion.rollback("ROLLBACK was chosen, or nobody answered in time")
+        return None
     try:
         await conversion.commit()
     except NeedsPerson as trouble:
@@ -304,7 +245,7 @@ async def _commit(conversion: Conversion) -> NeedsPerson | None:
     return None
 
 
-async def _held(conversion: Conversion, question: Awaitable[str]) -> str:
+async def _while_held(conversion: Conversion, question: Awaitable[str]) -> str:
     """The answer to the question, the transaction kept alive meanwhile.
 
     Raises:
@@ -318,47 +259,13 @@ async def _held(conversion: Conversion, question: Awaitable[str]) -> str:
             holding.result()
         return await asking
     finally:
+        # Not awaited one by one: a second cancellation of this step must not be taken for theirs.
         for task in (asking, holding):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
-
-
-async def _ask_commit(
-    context: StepContext,
-    target: TargetName,
-    expected: Estimate,
-    proof: Proof,
-    phases: Sequence[PhaseFinished],
-    fingerprint: str,
-) -> str:
-    tallies = tally_lines(total_of(t for phase in phases for t in phase.tallies))
-    words = questions.commit(target, expected, proof.lines, tallies)
-    return await _ask(context, target, words, plan=fingerprint, expires_in=context.settings.limits.commit)
-
-
-async def _ask(
-    context: StepContext,
-    target: TargetName,
-    words: Words,
-    *,
-    plan: str | None = None,
-    expires_in: timedelta | None = None,
-) -> str:
-    return await context.ask(
-        words.title,
-        words.choices,
-        default=words.default,
-        expires_in=expires_in or context.settings.limits.confirmation,
-        target=target,
-        plan=plan,
-        locks=words.locks,
-        duration=words.duration,
-        checked=words.checked,
-        cannot_undo=words.cannot_undo,
-        way_back=words.way_back,
-        details=words.details,
-    )
+        await asyncio.wait({asking, holding})
+        for task in (asking, holding):
+            if not task.cancelled():
+                task.exception()  # looked at, or the loop would complain
 
 
 def _planned_event(context: StepContext, target: TargetName, planned: Planned) -> ConversionPlanned:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from core.events import PhaseFinished, Tally
 from core.retype.estimate import Estimate
-from core.retype.model import Phase, Plan
+from core.retype.model import Phase
 from core.retype.proof import Proof
 from core.runbook.markdown import bullets, code, table
 from core.runbook.words import span
@@ -27,7 +27,6 @@ class ConversionReport:
 
     target: str
     where: str
-    plan: Plan
     expected: Estimate
     started: datetime
     seconds: float
@@ -59,7 +58,7 @@ def tally_lines(tallies: Iterable[Tally]) -> list[str]:
 
 def render(report: ConversionReport) -> str:
     """The report, in Markdown."""
-    plan, proof = report.plan, report.proof
+    plan, proof = report.expected.plan, report.proof
     types = plan.scope.types
     return (
         "\n\n".join(
@@ -114,7 +113,7 @@ def render(report: ConversionReport) -> str:
 
 
 def _way_back(report: ConversionReport) -> str:
-    types = report.plan.scope.types
+    types = report.expected.plan.scope.types
     if report.outcome == "rolled back":
         return "Nothing has changed; there is nothing to go back from."
     if report.outcome == "committed":

@@ -7,7 +7,8 @@ from datetime import timedelta
 from core.errors import Refused
 from core.events import Choice
 from core.retype.script import render_script
-from core.runbook.conversion import plan_settled, scope_request
+from core.runbook.agreement import plan_settled
+from core.runbook.conversion import scope_request
 from core.runbook.conversion_report import tally_lines
 from core.runbook.facts import DECISION_APPROACH, DECISION_PLAN, SCRIPT_FILE
 from core.runbook.model import StepContext

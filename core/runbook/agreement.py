@@ -1,0 +1,135 @@
+"""What is settled with the operator before a conversion begins, and the question that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from core.errors import Refused
+from core.events import Tally
+from core.postgres.connect import ConnectionSpec
+from core.postgres.identity import Identity
+from core.retype.estimate import Estimate
+from core.retype.model import Plan, PlanWarning, ScopeRequest
+from core.retype.proof import Proof
+from core.runbook import questions
+from core.runbook.conversion_report import tally_lines
+from core.runbook.model import StepContext
+from core.runbook.planning import Planned, plan_conversion, show_inspection
+from core.runbook.questions import ACCEPT, CONVERT, LEAVE, RETYPE, Words
+from core.settings import TargetName
+
+
+def refuse_blockers(plan: Plan) -> None:
+    """Raise Refused, naming every blocker; also when there is nothing to convert."""
+    if plan.blockers:
+        listed = "; ".join(f"{b.object}: {b.reason.rstrip('.')}" for b in plan.blockers)
+        ways = " ".join(dict.fromkeys(f"{b.object}: {b.way_out}" for b in plan.blockers))
+        raise Refused(f"The conversion must not start: {listed}.", advice=ways)
+    if not plan.scope.columns:
+        done = plan.scope.already_converted
+        raise Refused(
+            f"There is nothing to convert: no key has the type {plan.scope.types.source}"
+            + (f"; {len(done)} keys and references have the type {plan.scope.types.target} already." if done else "."),
+            advice="If that is not what you expected, check which database this is, and the types.",
+        )
+
+
+async def plan_settled(
+    context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, request: ScopeRequest
+) -> Planned:
+    """Plan, and ask what becomes of columns that reference without a foreign key, where the request leaves it open."""
+    limits = context.settings.limits
+    planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context))
+    if request.soft_references != "ask" or not planned.plan.scope.soft_references:
+        return planned
+    answer = await _ask(context, target, questions.soft_references(target, planned.plan.scope))
+    if answer not in (RETYPE, LEAVE):
+        raise Refused(
+            "It was not decided what becomes of the columns that reference without a foreign key.",
+            advice='Run the step again and decide, or set soft_references to "all" or "none".',
+        )
+    settled = replace(request, soft_references="all" if answer == RETYPE else "none")
+    return await plan_conversion(spec, identity, settled, limits, catalog=planned.catalog)
+
+
+async def accept_warnings(context: StepContext, target: TargetName, warnings: Sequence[PlanWarning]) -> tuple[str, ...]:
+    """The ids of the warnings, all of them accepted: by the settings, or by the operator now.
+
+    Raises:
+        Refused: one was not.
+    """
+    accept = context.settings.conversion.accept
+    left = [] if "all" in accept else [warning for warning in warnings if warning.id not in accept]
+    if left and await _ask(context, target, questions.acceptance(target, left)) != ACCEPT:
+        raise Refused(
+            f"These warnings are not accepted: {', '.join(warning.id for warning in left)}.",
+            advice="Read what each says, and accept it by its id (--accept ID, or the setting conversion.accept).",
+        )
+    for warning in warnings:
+        await context.say(f"Accepted: {warning.id}: {warning.reason}")
+    return tuple(warning.id for warning in warnings)
+
+
+async def confirm(
+    context: StepContext,
+    target: TargetName,
+    expected: Estimate,
+    *,
+    accepted: Sequence[str],
+    checked: Sequence[str],
+    details: Sequence[str],
+) -> None:
+    """Ask for the confirmation, with the database's name typed.
+
+    Args:
+        accepted: ids of the warnings that were accepted.
+        checked, details: what the step has made sure of, and what else there is to know.
+
+    Raises:
+        Refused: it was not given.
+    """
+    plan = expected.plan
+    sure = (
+        f"This is {plan.identity}.",
+        f"The plan {plan.fingerprint[:12]} has {len(plan.statements)} statements and no blockers.",
+        *((f"Accepted warnings: {', '.join(accepted)}.",) if accepted else ()),
+        *checked,
+    )
+    words = questions.confirmation(target, expected, checked=sure, details=details)
+    if await _ask(context, target, words, plan=plan.fingerprint) != CONVERT:
+        raise Refused("The conversion was not confirmed.", advice="Run the step again to be asked again.")
+
+
+async def ask_commit(
+    context: StepContext, target: TargetName, expected: Estimate, proof: Proof, tallies: Iterable[Tally]
+) -> str:
+    """COMMIT or ROLLBACK; unanswered, it is ROLLBACK when the limit has passed."""
+    words = questions.commit(target, expected, proof.lines, tally_lines(tallies))
+    fingerprint, limit = expected.plan.fingerprint, context.settings.limits.commit
+    return await _ask(context, target, words, plan=fingerprint, expires_in=limit)
+
+
+async def _ask(
+    context: StepContext,
+    target: TargetName,
+    words: Words,
+    *,
+    plan: str | None = None,
+    expires_in: timedelta | None = None,
+) -> str:
+    return await context.ask(
+        words.title,
+        words.choices,
+        default=words.default,
+        expires_in=expires_in or context.settings.limits.confirmation,
+        target=target,
+        plan=plan,
+        locks=words.locks,
+        duration=words.duration,
+        checked=words.checked,
+        cannot_undo=words.cannot_undo,
+        way_back=words.way_back,
+        details=words.details,
+    )

@@ -1,0 +1,151 @@
+"""A step's world without an engine: an in-memory journal, evidence in a directory, and answers decided beforehand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from core.errors import ConfigurationError
+from core.events import (
+    ENGINE,
+    Actor,
+    Choice,
+    Event,
+    FactRecorded,
+    FileRecorded,
+    Json,
+    Question,
+    QuestionAnswered,
+    QuestionAsked,
+    Reading,
+    Record,
+    StepSaid,
+)
+from core.postgres.connect import ConnectionSpec, connect, identify
+from core.postgres.identity import Identity
+from core.runbook.state import RunState, fold
+from core.settings import Settings
+
+Answer = Callable[[Question], str | Awaitable[str]]
+
+
+class StepWorld:
+    """Implements `core.runbook.model.StepContext`.
+
+    Args:
+        specs: connections by target.
+        answers: for a question, the name of the choice taken; None lets every question expire into its default.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: Settings,
+        specs: Mapping[str, ConnectionSpec],
+        answers: Answer | None = None,
+    ) -> None:
+        self.step = "0.0"
+        self.settings = settings
+        self.run_directory = directory
+        self.specs = dict(specs)
+        self.answers = answers
+        self.state = RunState()
+        self.events: list[Event] = []
+        self.readings: list[Reading] = []
+        self.questions: list[Question] = []
+
+    def record(self, event: Event, actor: Actor = ENGINE) -> None:
+        self.events.append(event)
+        self.state = fold(self.state, Record(seq=len(self.events), at=datetime.now(UTC), actor=actor, event=event))
+
+    async def target(self, name: str) -> tuple[ConnectionSpec, Identity]:
+        if name not in self.specs:
+            raise ConfigurationError(f"No {name} database is configured.")
+        connection = await connect(self.specs[name])
+        try:
+            return self.specs[name], await identify(connection)
+        finally:
+            connection.terminate()
+
+    async def publish(self, event: Event) -> None:
+        self.record(event)
+
+    def read(self, reading: Reading) -> None:
+        self.readings.append(reading)
+
+    async def say(self, text: str) -> None:
+        self.record(StepSaid(step=self.step, text=text))
+
+    async def fact(self, name: str, value: Json) -> None:
+        self.record(FactRecorded(step=self.step, name=name, value=value))
+
+    async def file(self, name: str, content: bytes) -> Path:
+        digest = hashlib.sha256(content).hexdigest()
+        path = self.run_directory / f"{digest}-{name}"
+        path.write_bytes(content)
+        self.record(FileRecorded(step=self.step, name=name, path=path.name, sha256=digest, bytes=len(content)))
+        return path
+
+    async def ask(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        *,
+        default: str,
+        expires_in: timedelta,
+        target: str | None = None,
+        plan: str | None = None,
+        locks: Sequence[str] = (),
+        duration: str = "",
+        checked: Sequence[str] = (),
+        cannot_undo: Sequence[str] = (),
+        way_back: str = "",
+        details: Sequence[str] = (),
+    ) -> str:
+        now = datetime.now(UTC)
+        question = Question(
+            id=f"q{len(self.questions)}",
+            step=self.step,
+            title=title,
+            choices=tuple(choices),
+            default=default,
+            target=target,
+            plan=plan,
+            locks=tuple(locks),
+            duration=duration,
+            checked=tuple(checked),
+            cannot_undo=tuple(cannot_undo),
+            way_back=way_back,
+            details=tuple(details),
+            asked_at=now,
+            expires_at=now + expires_in,
+        )
+        self.questions.append(question)
+        self.record(QuestionAsked(question=question))
+        answer = await self._answer(question)
+        assert answer in {choice.name for choice in choices}
+        self.record(QuestionAnswered(question=question.id, step=self.step, choice=answer))
+        return answer
+
+    async def _answer(self, question: Question) -> str:
+        if self.answers is None:
+            return question.default
+        answer = self.answers(question)
+        return answer if isinstance(answer, str) else await answer
+
+    def evidence(self, name: str, step: str | None = None) -> str:
+        """The newest evidence file of that name, as text."""
+        files = [file for file in self.state.step(step or self.step).files if file.name == name]
+        return (self.run_directory / files[-1].path).read_text()
+
+
+def taking(*names: str) -> Callable[[Question], str]:
+    """Answers that take the first of these choices that a question offers, and its default otherwise."""
+
+    def answer(question: Question) -> str:
+        offered = [choice.name for choice in question.choices]
+        return next((name for name in names if name in offered), question.default)
+
+    return answer
