@@ -1,0 +1,3 @@
+from core.demo.host import main
+
+main()

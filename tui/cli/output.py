@@ -1,0 +1,59 @@
+"""What the command line prints: facts on stdout (text, or one JSON document), progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.errors import PgrecastError
+from core.redaction import redactor
+
+
+class Output:
+    """Where a command prints.
+
+    Args:
+        as_json: whether facts go out as one JSON document; then text lines are dropped from stdout.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Facts as text; nothing when the command prints JSON."""
+        if not self._as_json:
+            for line in lines:
+                print(redactor.redact(line))
+
+    def document(self, document: Mapping[str, Any]) -> None:
+        """Facts as the one JSON document; nothing when the command prints text."""
+        if self._as_json:
+            print(redactor.redact(json.dumps(document, indent=2, ensure_ascii=False, default=str)))
+
+    def raw_document(self, text: str) -> None:
+        """The one JSON document, written already; nothing when the command prints text."""
+        if self._as_json:
+            print(text)
+
+    def progress(self, text: str) -> None:
+        print(redactor.redact(text), file=sys.stderr, flush=True)
+
+    def error(self, error: PgrecastError) -> None:
+        """An error in its three parts, and as the JSON document where one is due."""
+        print(redactor.redact(f"pgrecast: {error.what}"), file=sys.stderr)
+        for part in (error.state, error.advice):
+            if part:
+                print(redactor.redact(f"  {part}"), file=sys.stderr)
+        self.document(
+            {
+                "error": {
+                    "kind": type(error).__name__,
+                    "what": error.what,
+                    "state": error.state,
+                    "advice": error.advice,
+                    "exit_status": error.exit_status,
+                }
+            }
+        )

@@ -1,0 +1,28 @@
+"""What the arguments say in place of the settings."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def overrides(given: argparse.Namespace) -> dict[str, Any]:
+    """Settings by section, as `Settings.load` takes them: only what was given on the command line.
+
+    Soft references are the exception: without a person to ask they stay as they are unless the arguments say otherwise.
+    """
+    if not hasattr(given, "source_type"):
+        return {}
+    conversion: dict[str, Any] = {"soft_references": given.soft_references or "none"}
+    for setting, argument in (
+        ("from_type", "source_type"),
+        ("to_type", "target_type"),
+        ("roots", "root"),
+        ("include", "include"),
+        ("exclude", "exclude"),
+        ("accept", "accept"),
+        ("proof", "proof"),
+    ):
+        if value := getattr(given, argument):
+            conversion[setting] = value
+    return {"conversion": conversion}

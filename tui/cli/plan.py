@@ -1,0 +1,78 @@
+"""`pgrecast plan`: the plan of a conversion, its blockers and warnings, and the script for psql."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import Refused, UsageError
+from core.postgres.connect import connect, identify
+from core.postgres.inspect import InspectionProgress
+from core.retype.model import Plan
+from core.retype.plan_document import plan_document
+from core.retype.script import render_script
+from core.runbook.conversion import scope_request
+from core.runbook.planning import plan_conversion
+from core.settings import Settings
+from tui import text
+from tui.cli.output import Output
+from tui.cli.targets import target_spec
+
+
+async def run(given: argparse.Namespace, settings: Settings, output: Output) -> int:
+    """Plan and print; exit status 3 when there are blockers, after printing them."""
+    spec = await target_spec(given, settings)
+    connection = await connect(spec)
+    try:
+        identity = await identify(connection)
+    finally:
+        await connection.close()
+
+    def show(progress: InspectionProgress) -> None:
+        output.progress(f"read {progress.name}: {progress.rows} rows ({progress.done}/{progress.total})")
+
+    planned = await plan_conversion(spec, identity, scope_request(settings), settings.limits, progress=show)
+    plan = planned.plan
+    if given.sql:
+        _write_script(given.sql, render_script(plan), output)
+    if str(given.sql) != "-":
+        output.lines(list(_lines(plan)))
+        output.document(plan_document(plan))
+    return Refused.exit_status if plan.blockers else 0
+
+
+def _write_script(path: Path, script: str, output: Output) -> None:
+    if str(path) == "-":
+        sys.stdout.write(script)
+        return
+    try:
+        path.write_text(script, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", advice="Name another file.") from error
+    output.progress(f"wrote {path}: run it with psql -f; it rolls back unless psql -v commit=on is given")
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    document = plan_document(plan)
+    scope = plan.scope
+    yield f"{plan.identity.database}: {scope.types.source} -> {scope.types.target}"
+    yield f"plan {plan.fingerprint[:12]}: {text.plural(len(plan.statements), 'statement')}"
+    for what, count in document["counts"].items():
+        yield f"  {what}: {count}"
+    for root, counts in document["by_root"].items():
+        yield f"  {root}: {', '.join(f'{what} {count}' for what, count in counts.items())}"
+    if scope.already_converted:
+        yield f"already {scope.types.target}: {', '.join(scope.already_converted)}"
+    for soft in scope.soft_references:
+        taken = "retyped with the keys" if soft.chosen else "left as it is"
+        yield f"soft reference {soft.name} ({taken}): {'; '.join(soft.evidence)}"
+    for blocker in plan.blockers:
+        yield f"BLOCKER {blocker.id}: {blocker.object}: {blocker.reason} Way out: {blocker.way_out}"
+    for warning in plan.warnings:
+        yield f"WARNING {warning.id}: {warning.object}: {warning.reason} {warning.consequence}"
+    for phase in document["phases"]:
+        yield f"phase {phase['number']} {phase['name']}"
+        for statement in phase["statements"]:
+            yield f"  {statement['kind']} {statement['object']}: {statement['reason']}"

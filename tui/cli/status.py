@@ -1,0 +1,114 @@
+"""`pgrecast status`: the run in plain text or as one JSON document, also while the engine runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.errors import UsageError
+from core.journal import journal_sha256, read_journal
+from core.runbook.model import Runbook
+from core.runbook.one_step import CONVERSION
+from core.runbook.recovery import RECOVERY
+from core.runbook.state import RunState, StepStatus, fold_all
+from core.settings import Settings
+from tui import text
+from tui.cli.output import Output
+from tui.cli.runs import existing_run
+from tui.summary import main_target, present_names, proved, summarize, target_words, way_back
+
+RUNBOOKS = {runbook.name: runbook for runbook in (RECOVERY, CONVERSION)}
+
+MARKS = {
+    StepStatus.DONE: "[x]",
+    StepStatus.TICKED: "[t]",
+    StepStatus.RUNNING: "[>]",
+    StepStatus.ASKING: "[?]",
+    StepStatus.FAILED: "[!]",
+    StepStatus.UNDECIDED: "[?]",
+    StepStatus.TODO: "[ ]",
+}
+
+
+async def run(given: argparse.Namespace, settings: Settings, output: Output) -> int:
+    """Print the run's state from its journal; attaches to nothing and changes nothing."""
+    directory = existing_run(given.run, settings)
+    state = fold_all(read_journal(directory))
+    runbook = RUNBOOKS.get(state.runbook)
+    if runbook is None:
+        raise UsageError(
+            f"The run in {directory} is of a kind that this version does not know: {state.runbook}.",
+            advice="Use the version of pgrecast that began it.",
+        )
+    output.document(_document(directory, runbook, state, settings))
+    output.lines(list(_lines(directory, runbook, state, settings)))
+    return 0
+
+
+def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Settings) -> Iterator[str]:
+    now = datetime.now(UTC)
+    yield f"run {state.run}, {proved(runbook, state)}"
+    yield f"{main_target(state).upper()} {target_words(main_target(state), state)}; {present_names(state)}"
+    yield f"way back: {way_back(state, {})}"
+    for task in runbook.tasks:
+        summary = summarize(task, state, settings, {}, now)
+        worked = text.duration(summary.worked) if summary.worked else ""
+        yield f"{task.number:2} {task.title:<34} {summary.status.value:<12} {summary.bar} {summary.tally:<8} {worked}"
+        for step in task.steps:
+            found = state.step(step.id)
+            if found.status is StepStatus.TODO:
+                continue
+            by = found.actor.name if found.actor else "nobody"
+            vouched = f" (ticked by {by}, unverified)" if found.status is StepStatus.TICKED else ""
+            yield f"     {MARKS[found.status]} {step.id} {step.title}{vouched}: {text.clean(found.summary or found.status.value)}"
+            if found.status is StepStatus.FAILED:
+                yield f"         {text.clean(found.database)} {text.clean(found.advice)}"
+    for question in state.questions.values():
+        yield f"asked: {text.clean(question.title)} (until {question.expires_at:%H:%M:%S} UTC)"
+    yield f"journal {directory}"
+
+
+def _document(directory: Path, runbook: Runbook, state: RunState, settings: Settings) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "run": state.run,
+        "directory": str(directory),
+        "program": state.program,
+        "runbook": state.runbook,
+        "opened": state.opened,
+        "events": state.last,
+        "journal_sha256": journal_sha256(directory),
+        "way_back": way_back(state, {}),
+        "targets": {name: target.model_dump(exclude={"kind"}) for name, target in state.targets.items()},
+        "clients": [client.actor.model_dump() for client in state.clients],
+        "tasks": [
+            {
+                "number": task.number,
+                "title": task.title,
+                "status": summarize(task, state, settings, {}, now).status.value,
+                "steps": [
+                    {
+                        "id": step.id,
+                        "title": step.title,
+                        "kind": step.kind.value,
+                        "built": step.built,
+                        "status": found.status.value,
+                        "proved": found.status is StepStatus.DONE,
+                        "by": found.actor.name if found.actor else None,
+                        "summary": found.summary,
+                        "notes": list(found.notes),
+                        "started": found.started,
+                        "ended": found.ended,
+                    }
+                    for step in task.steps
+                    for found in (state.step(step.id),)
+                ],
+            }
+            for task in runbook.tasks
+        ],
+        "questions": [question.model_dump() for question in state.questions.values()],
+        "facts": state.facts,
+    }

@@ -1,0 +1,210 @@
+"""The demo without a person: the ten tasks one after another, each step run, answered or ticked, and each printed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from core.demo.alembic import run_alembic
+from core.demo.collision import resolve_collision
+from core.demo.incident import HEAD_REVISION, TRUE_REVISION
+from core.engine.handover import Handover
+from core.engine.process import engine_client
+from core.engine.protocol import TickStep
+from core.errors import NeedsPerson, PgrecastError, Refused
+from core.events import Question
+from core.postgres.connection_spec import ConnectionSpec
+from core.runbook.decide import DYNAMIC
+from core.runbook.model import Step
+from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE
+from core.runbook.recovery import RECOVERY
+from core.runbook.state import RunState, StepStatus
+from tui.cli.follow import Answer, Follower
+from tui.cli.output import Output
+
+if TYPE_CHECKING:
+    from tui.cli.demo import Demo
+
+NAME = "demo"
+PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet built)"
+CONVERSIONS = ("5.1", "7.3")
+
+# The first that a question offers is taken; the typed name is the one that the question asks for.
+CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step of the walk ended."""
+
+    step: str
+    title: str
+    outcome: str
+    summary: str
+
+
+@dataclass
+class Walk:
+    """What the walk has come to so far.
+
+    Attributes:
+        before: the error with which the head migration failed before the conversion.
+        head: the revision at which production stands in the end.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    before: str = ""
+    head: str = ""
+
+
+async def walk(handover: Handover, demo: Demo, output: Output) -> int:
+    """Walk the ten tasks and print each; 0 when all went well and the proof holds."""
+    walked = Walk()
+    follower = Follower(await engine_client(handover), tell=output.progress, answers=answer)
+    await follower.attach(NAME)
+    status = 0
+    try:
+        walked.before = await _fails_before(demo)
+        output.lines(["before the conversion, alembic upgrade head fails:", f"   {walked.before}"])
+        for task in RECOVERY.tasks:
+            output.lines([f"{task.number:2} {task.title}"])
+            for step in task.steps:
+                outcome = await _step(follower, step, demo, walked)
+                walked.outcomes.append(outcome)
+                output.lines([f"   {step.id:<5} {outcome.outcome:<31} {step.title}: {outcome.summary}"])
+    except PgrecastError as error:
+        output.error(error)
+        status = error.exit_status
+    finally:
+        await follower.detach()
+    document = _document(walked, follower.state, handover)
+    if not status:
+        output.document(document)
+        output.lines(_closing(document))
+        status = 0 if document["ended_well"] else 1
+    return status
+
+
+def answer(question: Question) -> Answer:
+    """What the demo answers: it goes on, as a person who has read and agrees would."""
+    offered = {choice.name: choice for choice in question.choices}
+    for name in CHOICES:
+        if name in offered:
+            return name, offered[name].phrase or ""
+    raise Refused(f"The demo has no answer to {question.title!r}.")
+
+
+async def _step(follower: Follower, step: Step, demo: Demo, walked: Walk) -> Outcome:
+    if step.action is not None:
+        state = await follower.run(step.id)
+        return Outcome(step.id, step.title, PROVED, state.summary)
+    note = await _by_hand(step.id, demo, walked)
+    await follower.command(TickStep(step=step.id, note=note))
+    return Outcome(step.id, step.title, TICKED if step.built else NOT_BUILT, note)
+
+
+async def _by_hand(step: str, demo: Demo, walked: Walk) -> str:
+    """Do what the program leaves to a person, where the rest of the walk needs it; the note for the tick."""
+    match step:
+        case "5.3":
+            await _alembic(demo, demo.test, "stamp", TRUE_REVISION)
+            return await _migrate(demo, demo.test)
+        case "7.4":
+            await _alembic(demo, demo.production, "stamp", TRUE_REVISION)
+            return f"alembic stamp {TRUE_REVISION}"
+        case "7.5":
+            note = await _migrate(demo, demo.production)
+            walked.head = (await _alembic(demo, demo.production, "current")).split()[-2]
+            return note
+        case _:
+            return "the demo's word for it"
+
+
+async def _migrate(demo: Demo, database: ConnectionSpec) -> str:
+    collision = await resolve_collision(database)
+    output = await _alembic(demo, database, "upgrade", "head")
+    upgrades = [line.partition("Running upgrade ")[2] for line in output.splitlines() if "Running upgrade " in line]
+    return f"{collision.sentence} {len(upgrades)} migrations applied: {'; '.join(upgrades)}"
+
+
+async def _alembic(demo: Demo, database: ConnectionSpec, *arguments: str) -> str:
+    outcome = await run_alembic(demo.application, database, *arguments)
+    if outcome.exit_status:
+        raise NeedsPerson(
+            f"alembic {' '.join(arguments)} failed on {database.database}: {outcome.output.strip().splitlines()[-1]}",
+            state="The conversion before it is committed.",
+            advice="Read its output, correct the migration, and run it again.",
+        )
+    return outcome.output
+
+
+async def _fails_before(demo: Demo) -> str:
+    """Try the deploy's migration as it was tried in the incident; its error."""
+    outcome = await run_alembic(demo.application, demo.production, "upgrade", "head")
+    if not outcome.exit_status:
+        raise Refused("The head migration does not fail: this is not the incident.")
+    lines = [line for line in outcome.output.splitlines() if "cannot be implemented" in line or "DETAIL" in line]
+    return " ".join(line.strip() for line in dict.fromkeys(lines)) or outcome.output.strip().splitlines()[-1]
+
+
+def _document(walked: Walk, state: RunState, handover: Handover) -> dict[str, Any]:
+    conversions: dict[str, Any] = {}
+    for step in CONVERSIONS:
+        found = state.conversions.get(step)
+        if found is None:
+            continue
+        counts: dict[str, int] = {}
+        for phase in found.phases:
+            for tally in phase.tallies:
+                if not tally.root:
+                    counts[tally.what] = counts.get(tally.what, 0) + tally.count
+        conversions[step] = {
+            "target": found.target,
+            "outcome": found.outcome,
+            "proof_held": found.proof_held,
+            "proof": list(found.proof),
+            "counts": counts,
+        }
+    steps = [state.step(outcome.step) for outcome in walked.outcomes]
+    return {
+        "tasks": [
+            {
+                "number": task.number,
+                "title": task.title,
+                "steps": [asdict(o) for o in walked.outcomes if o.step.partition(".")[0] == str(task.number)],
+            }
+            for task in RECOVERY.tasks
+        ],
+        "proved": sum(step.status is StepStatus.DONE for step in steps),
+        "ticked": sum(step.status is StepStatus.TICKED for step in steps),
+        "failed_before": walked.before,
+        "head": walked.head,
+        "conversions": conversions,
+        "run": str(handover.run_directory),
+        "ended_well": walked.head == HEAD_REVISION
+        and len(conversions) == len(CONVERSIONS)
+        and all(_is_whole(conversion) for conversion in conversions.values()),
+    }
+
+
+def _is_whole(conversion: dict[str, Any]) -> bool:
+    counts = conversion["counts"]
+    return (
+        conversion["outcome"] == "committed"
+        and conversion["proof_held"]
+        and counts["foreign keys dropped"] == counts["foreign keys recreated"] > 0
+    )
+
+
+def _closing(document: dict[str, Any]) -> list[str]:
+    lines = [f"{document['proved']} steps proved, {document['ticked']} ticked by demo"]
+    for conversion in document["conversions"].values():
+        counts = conversion["counts"]
+        lines.append(
+            f"{conversion['target']}: {counts['foreign keys dropped']} foreign keys dropped, "
+            f"{counts['foreign keys recreated']} recreated; {conversion['outcome']}; "
+            f"the proof {'holds' if conversion['proof_held'] else 'does NOT hold'}"
+        )
+    lines.append(f"alembic upgrade head: production is at {document['head']}")
+    lines.append(f"run {document['run']}")
+    return lines
