@@ -242,7 +242,8 @@ def _foreign_key_order(catalog: Catalog) -> Mapping[int, list[str]]:
 
 
 def _properties(item: Any) -> dict[str, Any]:
-    found = {name: _value(name, getattr(item, name)) for name in _property_names(type(item))}
+    kind: Any = item.__class__
+    found = {name: _value(name, getattr(item, name)) for name in _property_names(kind)}
     if found.get("definition") is not None:
         found.pop("body", None)  # of a function: its definition has it
     return found
