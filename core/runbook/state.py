@@ -137,7 +137,7 @@ def _apply(state: RunState, record: e.Record) -> RunState:
     match event:
         case e.RunOpened():
             return replace(state, run=event.run, runbook=event.runbook, program=event.program, opened=at)
-        case e.EngineStarted():
+        case e.EngineStarted() | e.EngineStopped():
             return replace(state, clients=(), operator=None)
         case e.ClientAttached():
             others = tuple(c for c in state.clients if c.client != event.client)
@@ -178,9 +178,7 @@ def _apply(state: RunState, record: e.Record) -> RunState:
             | e.TransactionEnded()
         ):
             return _convert(state, event, at)
-        case (
-            e.EngineStopped() | e.CommandRefused() | e.AnswerRefused() | e.UnknownEvent()
-        ):  # shown in the log, and nothing else
+        case e.CommandRefused() | e.AnswerRefused() | e.UnknownEvent():  # shown in the log, and nothing else
             return state
         case _:
             return _progress(state, event, record)
