@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from core.postgres.catalog import Catalog
 from core.retype.closure import Closure, Part
-from core.retype.dependents import columns, defaults
+from core.retype.dependents import columns, defaults, foreign_keys
 from core.retype.model import Scope
 
 LOCKABLE = "rp"  # relkinds that LOCK TABLE takes and that a conversion alters
 
 
+def tables_altered(catalog: Catalog, scope: Scope, closure: Closure) -> frozenset[int]:
+    """oids of the tables that an ALTER, CREATE or DROP names, and their copies in partitions and inheriting tables."""
+    altered = {relation for relation, _ in scope.keys}
+    altered |= {key.relation for key in foreign_keys.recreated(catalog, scope)}
+    return frozenset(altered | {oid for part in closure.parts if (oid := table_of(catalog, part)) is not None})
+
+
 def tables_touched(catalog: Catalog, scope: Scope, closure: Closure) -> frozenset[int]:
-    """oids of the tables of the scope's columns, copies too, and of the objects that are taken off."""
-    touched = {relation for relation, _ in scope.keys}
-    return frozenset(touched | {oid for part in closure.parts if (oid := table_of(catalog, part)) is not None})
+    """The same, and the tables that only foreign keys reference: all that the conversion locks."""
+    referenced = {key.foreign_relation for key in foreign_keys.recreated(catalog, scope)}
+    return tables_altered(catalog, scope, closure) | referenced
 
 
 def tables_to_lock(catalog: Catalog, scope: Scope, closure: Closure) -> frozenset[int]:
     """The same, less those that are locked with a table that they are partitions of or inherit from."""
-    altered = {table.oid for table, _ in columns.altered(catalog, scope)}
-    found = altered | {oid for part in closure.parts if (oid := table_of(catalog, part)) is not None}
-    return frozenset(oid for oid in found if oid in catalog.relation and catalog.relation[oid].kind in LOCKABLE)
+    touched = tables_touched(catalog, scope, closure)
+    roots = {table.oid for table, _ in columns.altered(catalog, scope)}
+    copies = {relation for relation, _ in scope.keys} - roots
+    return frozenset(
+        oid for oid in touched - copies if oid in catalog.relation and catalog.relation[oid].kind in LOCKABLE
+    )
 
 
 def table_of(catalog: Catalog, part: Part) -> int | None:

@@ -28,9 +28,24 @@ def subject(foreign_key: Constraint) -> Subject:
     )
 
 
+def recreated(catalog: Catalog, scope: Scope) -> tuple[Constraint, ...]:
+    """The scope's foreign keys, and those that must follow them to stay behind them, in the order of their creation.
+
+    A key outside the scope that shares a table with one that is created anew, and is younger, would move before it.
+    """
+    inside, shared = set(scope.foreign_keys), set[int]()
+    found: list[Constraint] = []
+    for key in catalog.foreign_keys():
+        tables = {key.relation, key.foreign_relation}
+        if key.parent == 0 and (key.oid in inside or tables & shared):
+            shared |= tables
+            found.append(key)
+    return tuple(found)
+
+
 def take_off(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
-    """One ALTER TABLE for each table that has foreign keys in the scope; partitions' copies go with their parents'."""
-    keys = sorted((catalog.constraint[oid] for oid in scope.foreign_keys), key=lambda k: (k.schema, k.table, k.name))
+    """One ALTER TABLE for each table that has such foreign keys; partitions' copies go with their parents'."""
+    keys = sorted(recreated(catalog, scope), key=lambda k: (k.schema, k.table, k.name))
     for (schema, table), group in groupby(keys, key=lambda k: (k.schema, k.table)):
         dropped = list(group)
         actions = ", ".join(f"DROP CONSTRAINT {quote_identifier(key.name)}" for key in dropped)
@@ -39,13 +54,14 @@ def take_off(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
             "drop foreign key",
             _objects(dropped),
             f"ALTER TABLE {qualified(schema, table)} {actions}",
-            "both ends of a foreign key must have the same type at all times",
+            _why_dropped(scope, dropped),
             tallies=_tallies(catalog, scope, "foreign keys dropped", dropped),
         )
 
 
 def put_back(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
-    keys = [key for oid in scope.foreign_keys for key in _with_own_copies(catalog, catalog.constraint[oid])]
+    again = recreated(catalog, scope)
+    keys = [one for key in again for one in _with_own_copies(catalog, key)]
     for _, group in groupby(keys, key=lambda key: key.relation):
         added = list(group)
         table = added[0]
@@ -60,10 +76,18 @@ def put_back(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
             tallies=_tallies(catalog, scope, "foreign keys recreated", [key for key in added if key.parent == 0]),
             bytes=sum(_bytes_compared(catalog, key) for key in added if key.validated),
         )
-    for oid in scope.foreign_keys:
-        for key in (catalog.constraint[oid], *_copies(catalog, oid)):
-            yield from subject(key).with_comment(key.comment)
-            yield from _enforcement(key)
+    for key in again:
+        for one in (key, *_copies(catalog, key.oid)):
+            yield from subject(one).with_comment(one.comment)
+            yield from _enforcement(one)
+
+
+def _why_dropped(scope: Scope, keys: list[Constraint]) -> str:
+    reason = "both ends of a foreign key must have the same type at all times"
+    followers = [quote_identifier(key.name) for key in keys if key.oid not in scope.foreign_keys]
+    if not followers:
+        return reason
+    return f"{reason}; {', '.join(followers)} to stay younger than those beside it, since age decides whose trigger fires first"
 
 
 def _with_own_copies(catalog: Catalog, foreign_key: Constraint) -> list[Constraint]:

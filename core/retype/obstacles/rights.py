@@ -12,7 +12,7 @@ from core.retype.dependents import foreign_keys, functions, statistics, views
 from core.retype.findings import listed
 from core.retype.model import Blocker, Scope
 from core.retype.names import table_name
-from core.retype.tables import tables_touched
+from core.retype.tables import tables_altered
 
 
 def blockers(catalog: Catalog, scope: Scope, closure: Closure, activity: Activity) -> Iterator[Blocker]:
@@ -45,8 +45,7 @@ def blockers(catalog: Catalog, scope: Scope, closure: Closure, activity: Activit
             "dropped and created again.",
             f"GRANT CREATE ON SCHEMA {quote_identifier(schema)} TO {quote_identifier(creator)}.",
         )
-    for oid in scope.foreign_keys:
-        key = catalog.constraint[oid]
+    for key in foreign_keys.recreated(catalog, scope):
         if key.enforcement:
             states = sorted({f"{e.function} on {e.table} is {e.enabled}" for e in key.enforcement})
             yield Blocker(
@@ -60,7 +59,7 @@ def blockers(catalog: Catalog, scope: Scope, closure: Closure, activity: Activit
 
 def _owned(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[tuple[str, str, str]]:
     """(full name, object, owner) of everything that only its owner may alter."""
-    for oid in sorted(tables_touched(catalog, scope, closure), key=lambda oid: _table(catalog, oid)):
+    for oid in sorted(tables_altered(catalog, scope, closure), key=lambda oid: _table(catalog, oid)):
         relation = catalog.relation[oid]
         yield _table(catalog, oid), f"table {table_name(relation.schema, relation.name)}", relation.owner
     for part in closure.parts:
