@@ -191,7 +191,8 @@ def _objects(catalog: Catalog) -> Iterator[tuple[str, Any]]:
     for kind, items in (("index", catalog.indexes), ("statistics", catalog.statistics)):
         for item in items:
             yield f"{kind} {qualified(item.schema, item.name)}", item
-    for function in catalog.functions:
+    # What belongs to an extension comes with its version; its owner is whoever installed it in that cluster.
+    for function in (f for f in catalog.functions if f.extension is None):
         yield f"function {qualified(function.schema, function.name)}({function.arguments})", function
     for data_type in catalog.types:
         if not (

@@ -1,4 +1,5 @@
 -- name: others
+-- Without the members of extensions, and casts that come and go with a range.
 -- Options of foreign-data wrappers, servers and user mappings may be secrets: their names only.
 WITH found (classid, oid, definition, owner, acl) AS (
   SELECT 'pg_cast'::regclass, c.oid,
@@ -114,7 +115,7 @@ SELECT f.oid, c.relname AS catalog, i.type AS kind, i.identity, coalesce(f.defin
   JOIN pg_class c ON c.oid = f.classid
  CROSS JOIN LATERAL pg_identify_object(f.classid, f.oid, 0) i
  WHERE f.oid >= 16384 AND i.identity IS NOT NULL
-   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = f.classid AND e.objid = f.oid AND e.deptype = 'e')
+   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = f.classid AND e.objid = f.oid AND e.deptype IN ('e', 'i'))
 UNION ALL
 -- values may be secrets when the name says so (ALTER DATABASE ... SET app.jwt_secret)
 SELECT 0, 'pg_db_role_setting', 'database setting',

@@ -1,5 +1,6 @@
 -- name: functions
--- What belongs to an extension is defined by the extension's version.
+-- What belongs to an extension is defined by the extension's version. The constructors of ranges, which come and go with
+-- their type, are left out.
 SELECT p.oid, p.proargtypes::oid[] AS argument_types,
        coalesce(p.proallargtypes, p.proargtypes::oid[]) AS all_argument_types, p.prorettype AS return_type,
        n.nspname AS schema, p.proname AS name, pg_get_function_identity_arguments(p.oid) AS arguments,
@@ -23,8 +24,9 @@ SELECT p.oid, p.proargtypes::oid[] AS argument_types,
   JOIN pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_language l ON l.oid = p.prolang
   LEFT JOIN pg_aggregate g ON g.aggfnoid = p.oid
-  LEFT JOIN pg_depend e ON e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e'
- WHERE p.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  LEFT JOIN pg_depend e ON e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i')
+ WHERE p.oid >= 16384 AND e.deptype IS DISTINCT FROM 'i'
+   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 
 -- name: types
 -- Arrays are among them, for their elements' sake; the row types of tables are not.

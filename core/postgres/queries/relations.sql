@@ -43,7 +43,9 @@ SELECT c.oid, c.reltype AS row_type, coalesce(i.parents, '{}') AS parents, c.rel
                 s.seqmax, s.seqincrement, s.seqcache, CASE WHEN s.seqcycle THEN ' cycle' END)
        END AS sequence,
        own.column_name AS owned_by,
-       coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))::text AS acl
+       CASE WHEN c.relkind <> 'c' THEN
+         coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))::text
+       END AS acl
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_am am ON am.oid = c.relam
