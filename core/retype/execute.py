@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
@@ -278,13 +278,14 @@ class Conversion:
             proof = await asyncio.to_thread(
                 make_proof, self.plan, self.options.proof, self._before, after, self._rows_before, rows
             )
+            proof = replace(proof, seconds=self._now - began)
             await self._publish(
                 ProofMade(
                     step=self._step,
                     depth=proof.depth,
                     held=proof.held,
                     lines=proof.lines,
-                    seconds=self._now - began,
+                    seconds=proof.seconds,
                 )
             )
             for line in proof.lines:

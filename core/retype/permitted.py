@@ -7,16 +7,15 @@ The rule is as tight as lets real conversions pass:
 - an output column of a view or materialized view that hangs on the scope: its type, as `Equivalence.type_follows` says;
 - definitions and expressions of every kind: the casts that `Equivalence` names, and nothing else;
 - what the plan shows as a repair: from its `before` to its `after`, for that text only;
-- of a sequence owned by a column of the scope, between integers: its type and the bound that follows from it;
-- the generated names of the copies that foreign keys to partitioned tables have on their own table.
+- of a sequence owned by a column of the scope, between integers: its type and the bound that follows from it.
 
-Objects that were made anew have new oids; names tell them apart here, and oids are no part of the comparison.
+Objects that were made anew have new oids; they are known by their names here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -88,7 +87,7 @@ class _Permission:
             columns=_pairwise(before.columns, after.columns, _column_name, self._column),
             relations=_pairwise(before.relations, after.relations, lambda r: (r.schema, r.name), self._relation),
             constraints=_pairwise(
-                self._with_generated_names(), after.constraints, _constraint_name, self._texts(definition="constraint")
+                before.constraints, after.constraints, _constraint_name, self._texts(definition="constraint")
             ),
             indexes=_pairwise(
                 before.indexes, after.indexes, lambda i: (i.schema, i.name), self._texts(definition="statement")
@@ -182,15 +181,6 @@ class _Permission:
     def _kept_collation(self, column: Column) -> str | None:
         return column.collation if is_string(self.plan.scope.types.target) else None
 
-    def _with_generated_names(self) -> Iterator[Constraint]:
-        """Constraints before; the copies that a foreign key has on its own table under the names they have after."""
-        names = {_copy_of(c, self.after): c.name for c in self.after.constraints if _is_own_copy(c, self.after)}
-        for constraint in self.before.constraints:
-            if _is_own_copy(constraint, self.before):
-                yield replace(constraint, name=names.get(_copy_of(constraint, self.before), constraint.name))
-            else:
-                yield constraint
-
 
 _LARGEST = {"smallint": str(2**15 - 1), "integer": str(2**31 - 1), "bigint": str(2**63 - 1)}
 _SMALLEST = {"smallint": str(-(2**15)), "integer": str(-(2**31)), "bigint": str(-(2**63))}
@@ -217,17 +207,3 @@ def _column_name(column: Column) -> Hashable:
 
 def _constraint_name(constraint: Constraint) -> Hashable:
     return (constraint.domain != 0, constraint.schema, constraint.table, constraint.name)
-
-
-def _is_own_copy(constraint: Constraint, catalog: Catalog) -> bool:
-    """Whether it is the copy of a foreign key, on the same table, that references one partition of the target."""
-    parent = catalog.constraint.get(constraint.parent)
-    return constraint.kind == "f" and parent is not None and parent.relation == constraint.relation
-
-
-def _copy_of(constraint: Constraint, catalog: Catalog) -> Hashable:
-    """What tells such a copy: its table, the key that it was copied from in the end, and the partition it references."""
-    original = constraint
-    while _is_own_copy(original, catalog):
-        original = catalog.constraint[original.parent]
-    return (constraint.schema, constraint.table, original.name, constraint.foreign_table)

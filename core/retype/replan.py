@@ -6,7 +6,7 @@ from collections import Counter
 
 from core.errors import Refused
 from core.postgres.catalog import Catalog
-from core.postgres.fingerprint import canonical, compare
+from core.postgres.fingerprint import compare
 from core.retype.model import Plan
 
 MOST_NAMED = 5
@@ -30,7 +30,7 @@ def require_same_plan(
         )
     if fresh.fingerprint == confirmed.fingerprint:
         return
-    changes = [str(d) for d in compare(canonical(planned_from), canonical(found))] if planned_from and found else []
+    changes = [str(d) for d in compare(planned_from, found)] if planned_from and found else []
     changes = changes or _changed_statements(confirmed, fresh)
     raise Refused(
         f"The database has changed since the plan was confirmed: {_listed(changes)}.",

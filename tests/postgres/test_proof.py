@@ -101,6 +101,15 @@ MUTATIONS = {
     ),
     "lost foreign key": ("ALTER TABLE lines DROP CONSTRAINT lines_seller", "lines_seller"),
     "renamed foreign key": ("ALTER TABLE lines RENAME CONSTRAINT lines_seller TO other", "other"),
+    "another order of foreign keys": (
+        (
+            'ALTER TABLE visits DROP CONSTRAINT visits_who_fkey; ALTER TABLE "Order" DROP CONSTRAINT "Order\'s user";'
+            ' ALTER TABLE visits ADD FOREIGN KEY (who) REFERENCES users; ALTER TABLE "Order" ADD CONSTRAINT "Order\'s user"'
+            ' FOREIGN KEY ("user") REFERENCES users ON DELETE CASCADE;'
+            ' COMMENT ON CONSTRAINT "Order\'s user" ON "Order" IS \'who ordered\''
+        ),
+        "foreign_key_order",
+    ),
     "lost check": ("ALTER TABLE lines DROP CONSTRAINT lines_check", "lines_check"),
     "lost unique key": ("ALTER TABLE users DROP CONSTRAINT users_email_key", "users_email_key"),
     "another check": (
