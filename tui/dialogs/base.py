@@ -45,6 +45,7 @@ class Dialog(ModalScreen[T | None]):
         super().__init__()
         self._question = question
         self._store = store
+        self._finished = False
 
     @property
     def console(self) -> Console:
@@ -64,7 +65,7 @@ class Dialog(ModalScreen[T | None]):
             return
         if self._question.id not in self._store.state.questions:
             self.console.tell("It is not asked any more: answered elsewhere, or expired.")
-            self.dismiss(None)
+            self.finish(None)
 
     @property
     def hurried(self) -> bool:
@@ -85,8 +86,14 @@ class Dialog(ModalScreen[T | None]):
             return ""
         return f"{summary.question_clock(self._question, self._store.now())} if unanswered"
 
+    def finish(self, answer: T | None) -> None:
+        """Dismiss the dialog, once: further presses of a held key find nothing."""
+        if not self._finished:
+            self._finished = True
+            self.dismiss(answer)
+
     def action_leave(self) -> None:
-        self.dismiss(None)
+        self.finish(None)
 
     def action_page(self, pages: int) -> None:
         for facts in self.query(Facts):
