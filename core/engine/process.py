@@ -18,6 +18,7 @@ from core.engine.client import SocketClient
 from core.engine.handover import Handover
 from core.engine.log import FILE as LOG
 from core.errors import EngineError
+from core.redaction import redactor
 
 START_WITHIN = 60.0
 """Seconds that a new engine has to serve. It replays the journal, and looks at what was running."""
@@ -81,15 +82,22 @@ def _spawn(handover: Handover) -> dict[str, str]:
                 said, _ = starter.communicate(handover.encode(), timeout=START_WITHIN)
             except subprocess.TimeoutExpired:
                 starter.kill()
-                said = b""
+                raise EngineError(
+                    f"The engine does not serve after {START_WITHIN:.0f} s.", advice=f"Look at {directory / LOG}."
+                ) from None
     finally:
         os.close(log)
     try:
         return json.loads(said)
-    except ValueError:  # it died, or takes too long
+    except ValueError:  # it has died
         raise EngineError(
-            f"The engine did not start, or not within {START_WITHIN:.0f} s.", advice=f"Look at {directory / LOG}."
+            f"The engine did not start: {_last_line(directory / LOG)}", advice=f"Look at {directory / LOG}."
         ) from None
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return redactor.redact(next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing."))
 
 
 def _open_log(directory: Path) -> int:
