@@ -101,7 +101,7 @@ def _of_network(spec: ConnectionSpec, error: BaseException, timeout: float) -> t
             return f"the host name {spec.host!r} cannot be resolved.", "Check its spelling, and this machine's DNS."
         case ssl.SSLCertVerificationError():
             return (
-                f"the server's certificate is not accepted: {error.verify_message}.",
+                f"the server's certificate is not accepted: {error.verify_message.rstrip('.')}.",
                 f"sslmode={tls} checks it: name its authority by sslrootcert (PGSSLROOTCERT), and the host as it does.",
             )
         case ssl.SSLError():
