@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import asyncpg
 
 from core.postgres.catalog import Catalog
-from core.postgres.sql import qualified
+from core.postgres.sql import qualified, quote_identifier
 from core.retype.closure import Closure
 from core.retype.names import table_name
 
@@ -36,19 +36,20 @@ async def find_stale_views(
         stored = f"SELECT * FROM {qualified(view.schema, view.name)}"  # noqa: S608 - quoted
         fresh = f"SELECT * FROM ({(view.definition or '').rstrip().removesuffix(';')}) AS fresh"  # noqa: S608 - the server's own
         question = f"SELECT EXISTS ({stored} EXCEPT ALL {fresh}) OR EXISTS ({fresh} EXCEPT ALL {stored})"
+        transaction = connection.transaction()
+        await transaction.start()
         try:
-            async with connection.transaction():
-                await connection.execute(f"SET LOCAL statement_timeout = '{SECONDS_FOR_EACH}s'")
-                await connection.execute("SET LOCAL search_path = pg_catalog")
-                if await connection.fetchval(question):
-                    found.append(StaleView(name, "differs"))
-        except (
-            asyncpg.UndefinedFunctionError,
-            asyncpg.QueryCanceledError,
-            asyncpg.InsufficientPrivilegeError,
-        ) as error:
-            # No equality for a column's type, too long, or not readable: nobody knows.
+            await connection.execute(f"SET LOCAL statement_timeout = '{SECONDS_FOR_EACH}s'")
+            await connection.execute("SET LOCAL search_path = pg_catalog")
+            # It is refreshed as its owner, with that role's rights and policies.
+            await connection.execute(f"SET LOCAL ROLE {quote_identifier(view.owner)}")
+            if await connection.fetchval(question):
+                found.append(StaleView(name, "differs"))
+        except (asyncpg.UndefinedFunctionError, asyncpg.QueryCanceledError) as error:
+            # No equality for a column's type, or too long: nobody knows.
             found.append(StaleView(name, "unknown", str(error)))
         except asyncpg.PostgresError as error:
             found.append(StaleView(name, "fails", str(error)))
+        finally:
+            await transaction.rollback()  # within another transaction, what SET LOCAL says would outlive its savepoint
     return tuple(found)

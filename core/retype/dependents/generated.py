@@ -14,6 +14,7 @@ from core.retype.dependents.defaults import owner_of_default
 from core.retype.dependents.subject import Subject
 from core.retype.model import Repair, Statement
 from core.retype.names import column_name, table_name
+from core.retype.types import is_string
 
 _SET_EXPRESSION_SINCE = 170000
 
@@ -58,19 +59,29 @@ def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
 
 
 def repair(catalog: Catalog, oid: int) -> Repair | None:
-    """How the expression changes: a column that repeats a key keeps its type, and text is not assigned to uuid by itself."""
+    """How the expression changes, None if it does not."""
     column = _column(catalog, oid)
     repaired = _repaired(catalog, column)
     if repaired is None:
         return None
-    reason = f"the column stays {column.type}, and a string is not assigned to that by itself"
+    reason = "the column stays uuid, to which a string is not assigned by itself"
     return Repair(subject(column, oid).object, column.default or "", repaired, reason)
 
 
 def _repaired(catalog: Catalog, column: Column) -> str | None:
-    bare = (column.default or "").strip("()")
-    names = {quote_identifier(c.name) for c in catalog.columns_of[column.relation] if c.type == column.type}
-    return f"{bare}::{column.type}" if column.type == "uuid" and bare in names else None
+    """The expression after the conversion, where it is not the same.
+
+    A uuid column that repeats a key needs a cast while the key is a string, and none while it is a uuid.
+    """
+    if column.type != "uuid":
+        return None
+    for other in catalog.columns_of[column.relation]:
+        name = quote_identifier(other.name)
+        if other.type == "uuid" and column.default in (name, f"({name})"):
+            return f"({name})::uuid"
+        if is_string(other.type) and column.default in (f"({name})::uuid", f"(({name})::uuid)"):
+            return name
+    return None
 
 
 def _column(catalog: Catalog, oid: int) -> Column:
