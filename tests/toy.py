@@ -18,7 +18,6 @@ from core.errors import ConfigurationError, QueryFailed
 from core.events import Choice, Reading, Record
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
-from core.retype.outcome import Outcome
 from core.runbook.model import GateReport, Runbook, Step, StepContext, StepKind, Task
 from core.runbook.state import RunState, StepStatus, fold
 from core.settings import Settings
@@ -129,20 +128,14 @@ TOY = Runbook(
 
 @dataclass
 class ToyTargets:
-    """Targets without a server: their identities, and what is said of transactions, are set by the test."""
+    """Targets without a server: their identities are set by the test."""
 
     identities: dict[str, Identity] = field(default_factory=lambda: {"production": Identity("c1", 16384, PHRASE)})
-    outcomes: list[Outcome] = field(default_factory=list[Outcome])
-    asked: list[str] = field(default_factory=list[str])
 
     async def find(self, name: str) -> Found:
         if name not in self.identities:
             raise ConfigurationError(f"There is no target called {name}.")
         return Found(ConnectionSpec("localhost", 5432, PHRASE, "owner"), self.identities[name], "PostgreSQL 18.0")
-
-    async def outcome(self, name: str, xid: str, identity: Identity | None, *, within: float) -> Outcome:
-        self.asked.append(xid)
-        return self.outcomes.pop(0)
 
 
 def engine_thread(

@@ -1,23 +1,19 @@
-"""Finds out what became of steps that ran when the engine died, or that ended without knowing: looked at, never guessed."""
+"""At the engine's start, and when a step ends without knowing: find out what became of it, until it is decided."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from core.engine.hub import Hub
-from core.engine.targets import Targets, recorded
 from core.errors import JournalError, PgrecastError
-from core.events import ENGINE, QuestionExpired, StepReconciled, TransactionEnded
-from core.runbook.model import Reconciled, Runbook, Step, StepContext, StepKind
-from core.runbook.state import ConversionState, RunState, StepStatus
+from core.events import ENGINE, QuestionExpired, StepReconciled
+from core.runbook.model import Reconciled, Runbook, Step, StepContext
+from core.runbook.reconciliation import reconcile
+from core.runbook.state import StepStatus
 
 PATIENCE_AT_START = 3.0
 """Seconds that the start waits for the world to answer; what is still open then goes on beside."""
-
-ASK_WITHIN = 10.0
-"""Seconds in which a server has to answer before its silence counts as undecided for now."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between two looks at what is undecided."""
@@ -25,76 +21,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 INTERRUPTED = (StepStatus.RUNNING, StepStatus.ASKING, StepStatus.UNDECIDED)
 
 
-def conversion_of_attempt(state: RunState, step: str) -> ConversionState | None:
-    """The transaction that the step's present attempt opened; None when it has opened none."""
-    conversion, started = state.conversions.get(step), state.step(step).started
-    if conversion is None or conversion.opened is None or (started is not None and conversion.opened < started):
-        return None
-    return conversion
-
-
-def without_asking(state: RunState, step: Step) -> Reconciled | None:
-    """What the journal alone tells of an interrupted step; None when the server must be asked."""
-    conversion = conversion_of_attempt(state, step.id)
-    if conversion is None:
-        planned = state.conversions.get(step.id)
-        if step.kind is not StepKind.DESTRUCTIVE:
-            found = "It was interrupted; it changes nothing in the database."
-        elif planned is not None and planned.xid is None:
-            found = "It was interrupted before it changed anything: its transaction had not begun."
-        else:
-            found = "It was interrupted; its log says how far it had come."
-        again = " It is safe to run again." if step.repeatable else " Look at what is there before you run it again."
-        return Reconciled("failed", found + again)
-    match conversion.outcome:
-        case "committed":
-            return Reconciled(
-                "committed", "Its transaction was committed; it was interrupted in what follows, ANALYZE for one."
-            )
-        case "rolled_back":
-            return Reconciled("rolled_back", "Its transaction was rolled back: everything is as it was.")
-        case _ if not conversion.commit_sent:
-            return Reconciled(
-                "rolled_back",
-                f"COMMIT had not been sent, so its transaction {conversion.xid} is rolled back: everything is as it was.",
-            )
-        case _:
-            return None
-
-
-def as_found(outcome: str, conversion: ConversionState) -> Reconciled:
-    """What the server's answer means."""
-    match outcome:
-        case "committed":
-            return Reconciled(
-                "committed",
-                f"The server says that its transaction {conversion.xid} is committed; its proof was made before. "
-                "What follows COMMIT, ANALYZE for one, may not have run.",
-            )
-        case "rolled_back":
-            return Reconciled(
-                "rolled_back",
-                f"The server says that its transaction {conversion.xid} is rolled back: everything is as it was.",
-            )
-        case _:
-            return Reconciled(
-                "undecided",
-                f"COMMIT was sent, and the server does not say yet what became of transaction {conversion.xid}. "
-                f"It is asked again and again; by hand: SELECT pg_xact_status('{conversion.xid}')",
-            )
-
-
 class Reconciler:
     """Belongs to the engine's loop.
 
     Args:
-        context: makes a step's context, for steps that bring their own way of finding out.
+        context: makes a step's context.
     """
 
-    def __init__(self, hub: Hub, runbook: Runbook, targets: Targets, context: Callable[[Step], StepContext]) -> None:
+    def __init__(self, hub: Hub, runbook: Runbook, context: Callable[[Step], StepContext]) -> None:
         self._hub = hub
         self._runbook = runbook
-        self._targets = targets
         self._context = context
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -147,7 +83,9 @@ class Reconciler:
             reconciled = await self._look(step)
             try:
                 if reconciled.outcome != "undecided" or reconciled.found != said:
-                    await self._publish(step, reconciled)
+                    await self._hub.publish(
+                        ENGINE, StepReconciled(step=step.id, outcome=reconciled.outcome, found=reconciled.found)
+                    )
                     said = reconciled.found
                 if reconciled.outcome != "undecided":
                     return
@@ -158,17 +96,8 @@ class Reconciler:
 
     async def _look(self, step: Step) -> Reconciled:
         try:
-            if step.reconcile is not None:
-                return await step.reconcile(self._context(step))
-            if (told := without_asking(self._hub.state, step)) is not None:
-                return told
-            conversion = self._hub.state.conversions[step.id]
-            assert conversion.xid is not None  # noqa: S101 - or it would not have been sent COMMIT
-            known = self._hub.state.targets.get(conversion.target)
-            outcome = await self._targets.outcome(
-                conversion.target, conversion.xid, recorded(known) if known else None, within=ASK_WITHIN
-            )
-            return as_found(outcome, conversion)
+            context = self._context(step)
+            return await (step.reconcile(context) if step.reconcile else reconcile(step, context))
         except PgrecastError as error:
             return Reconciled("undecided", f"It cannot be found out yet: {error.what}")
         except Exception as error:
@@ -176,24 +105,3 @@ class Reconciler:
             return Reconciled(
                 "undecided", f"It cannot be found out: an unexpected {type(error).__name__}, see engine.log."
             )
-
-    async def _publish(self, step: Step, reconciled: Reconciled) -> None:
-        conversion = conversion_of_attempt(self._hub.state, step.id)
-        outcome = reconciled.outcome
-        if (
-            conversion is not None
-            and conversion.opened is not None
-            and (outcome == "committed" or outcome == "rolled_back" or outcome == "undecided")
-            and conversion.outcome != outcome
-        ):
-            await self._hub.publish(
-                ENGINE,
-                TransactionEnded(
-                    step=step.id,
-                    target=conversion.target,
-                    outcome=outcome,
-                    reason="found out afterwards",
-                    seconds=(datetime.now(UTC) - conversion.opened).total_seconds(),
-                ),
-            )
-        await self._hub.publish(ENGINE, StepReconciled(step=step.id, outcome=outcome, found=reconciled.found))

@@ -12,7 +12,6 @@ from core.events import TargetIdentified, TargetIdentity
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.identity import Identity
 from core.postgres.targets import connection_spec
-from core.retype.outcome import Outcome, resolve_outcome
 from core.settings import Settings, TargetName
 
 
@@ -38,14 +37,6 @@ class Targets(Protocol):
         Raises:
             ConfigurationError: no such target.
             ConnectionFailed: there is no connection.
-        """
-        ...
-
-    async def outcome(self, name: str, xid: str, identity: Identity | None, *, within: float) -> Outcome:
-        """What became of a transaction whose COMMIT was sent; `undecided` when that is not known within those seconds.
-
-        Raises:
-            PgrecastError: the target is not configured, or leads to another database now.
         """
         ...
 
@@ -79,9 +70,6 @@ class ConfiguredTargets:
             return Found(spec, await identify(connection), f"PostgreSQL {version.major}.{version.minor}")
         finally:
             connection.terminate()
-
-    async def outcome(self, name: str, xid: str, identity: Identity | None, *, within: float) -> Outcome:
-        return await resolve_outcome(await self.spec(name), xid, identity=identity, within=within)
 
 
 def identified(name: str, found: Found) -> TargetIdentified:

@@ -157,8 +157,8 @@ class Step:
         gates: what must hold before it starts.
         repeatable: whether it is safe to run again after a success or an interruption.
         built: False for an automatic or destructive step whose action is not in this version.
-        reconcile: how to find out what became of it when its engine died in the middle; None: a conversion's transaction
-            is asked for, anything else has failed.
+        reconcile: how to find out what became of it when its engine died in the middle; None: as
+            `core.runbook.reconciliation` does, for conversions and for whatever has changed nothing.
     """
 
     id: str
