@@ -166,11 +166,13 @@ async def inspect(
         reading = _Reading(QUERIES, progress)
         sessions = [asyncio.create_task(_open(spec, statement_timeout_ms)) for _ in range(max(1, connections))]
         try:
-            leader = await sessions[0]
+            first = await _first(sessions)
+            leader = await first
             async with leader.transaction(isolation="repeatable_read", readonly=True), asyncio.TaskGroup() as group:
                 snapshot: str = await leader.fetchval("SELECT pg_export_snapshot()")
-                for session in sessions[1:]:
-                    group.create_task(_follow(session, snapshot, reading))
+                for session in sessions:
+                    if session is not first:
+                        group.create_task(_follow(session, snapshot, reading))
                 await reading.read(leader)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -238,6 +240,17 @@ async def _open(spec: ConnectionSpec, statement_timeout_ms: int) -> asyncpg.Conn
     return await connect(spec, statement_timeout_ms=statement_timeout_ms, settings=READING)
 
 
+async def _first(sessions: Sequence[asyncio.Task[asyncpg.Connection]]) -> asyncio.Task[asyncpg.Connection]:
+    """The first of them that is open; when none opens, one that says why."""
+    pending = set(sessions)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for session in done:
+            if session.exception() is None:
+                return session
+    return sessions[0]
+
+
 async def _follow(session: asyncio.Task[asyncpg.Connection], snapshot: str, reading: _Reading) -> None:
     """Take part in the reading as soon as this session is open; one that does not open is not needed."""
     try:
@@ -271,12 +284,15 @@ async def _fetch(connection: asyncpg.Connection, name: str) -> list[asyncpg.Reco
 
 async def _sizes(connection: asyncpg.Connection) -> list[asyncpg.Record]:
     """Sizes are good to have, but nobody waits for them long: none where a lock is in the way."""
+    savepoint = connection.transaction()
+    await savepoint.start()
     try:
-        async with connection.transaction():
-            await connection.execute(f"SET LOCAL lock_timeout = {SIZES_LOCK_TIMEOUT_MS}")
-            return await connection.fetch(_QUERIES["sizes"])
+        await connection.execute(f"SET LOCAL lock_timeout = {SIZES_LOCK_TIMEOUT_MS}")
+        return await connection.fetch(_QUERIES["sizes"])
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.InternalServerError):
         return []
+    finally:
+        await savepoint.rollback()  # the setting with it
 
 
 @contextlib.contextmanager
