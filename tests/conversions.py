@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.postgres.fingerprint import canonical, fingerprint
-
 from core.events import Event, Reading
 from core.postgres.connect import ConnectionSpec, connect, identify
+from core.postgres.fingerprint import canonical, fingerprint
 from core.postgres.inspect import inspect
-from core.retype.execute import Conversion, ExecutionOptions
+from core.retype.execute import Conversion
+from core.retype.execution_options import ExecutionOptions
 from core.retype.model import Phase, Plan, ScopeRequest, Statement
 from core.retype.proof import Proof
 from core.retype.statement_log import StatementLog

@@ -17,6 +17,7 @@ _ADVICE = {
     "42804": "An expression mixes the new type with another that stayed. `pgrecast plan` shows how to repair it.",
     "53100": "The server's disk is full. Make room: the conversion needs the tables and their indexes a second time.",
     "53200": "The server ran out of memory, or out of locks: raise max_locks_per_transaction.",
+    "54000": "A row is too large to be compared as text (1 GB). Choose --proof counts.",
     "55P03": "Another session holds a lock. Keep others out (maintenance mode), and start again.",
     "57014": "The statement was cancelled or ran out of time. If the window was too short, choose a longer one.",
     "2BP01": "Something depends on the object that the plan does not know. Plan again; if it stays, report it.",

@@ -6,13 +6,13 @@ depends on no order, and because a hash stands for the whole row, values that we
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
-from core.postgres.catalog import Catalog, Relation
+from core.postgres.catalog import Relation
 from core.postgres.sql import load_queries, qualified
 from core.retype.model import ProofDepth
 
@@ -21,13 +21,15 @@ QUERIES = load_queries(Path(__file__).parent / "queries")
 # Tables in one statement; each is a branch of a UNION ALL, whose nesting the server's stack bounds.
 TABLES_AT_ONCE = 400
 
-# Several tables at once, one process each (Parallel Append), instead of one table in several processes; measured.
 PARALLEL_SETTINGS: Mapping[str, str] = {
     "max_parallel_workers_per_gather": "2",
     "parallel_setup_cost": "0",
     "parallel_tuple_cost": "0",
-    "min_parallel_table_scan_size": "100GB",
 }
+# Several tables at once, a process each (Parallel Append), is what measured best; where one table outweighs all others
+# together it is better read by several processes itself.
+MANY_TABLES: Mapping[str, str] = {**PARALLEL_SETTINGS, "min_parallel_table_scan_size": "100GB"}
+ONE_TABLE: Mapping[str, str] = {**PARALLEL_SETTINGS, "min_parallel_table_scan_size": "8MB"}
 
 TableName = tuple[str, str]
 """(schema, name)."""
@@ -46,29 +48,19 @@ class Rows:
     digest: int | None = None
 
 
-def tables_to_read(catalog: Catalog, relations: Iterable[int]) -> tuple[TableName, ...]:
-    """Tables and materialized views among `relations` that hold rows of their own, largest first.
-
-    Partitioned parents hold none, a foreign table's are elsewhere, a materialized view may not be populated.
-    """
-
-    def holds_rows(relation: Relation) -> bool:
-        return relation.kind == "r" or (relation.kind == "m" and relation.populated)
-
-    found = [catalog.relation[oid] for oid in set(relations) if oid in catalog.relation]
-    # The largest first, or the last process would begin with it when the others are through.
-    found.sort(key=lambda r: (-r.heap_bytes, r.schema, r.name))
-    return tuple((r.schema, r.name) for r in found if holds_rows(r))
+def holds_rows(relation: Relation) -> bool:
+    """Whether it has rows of its own: a partitioned parent has none, a foreign table's are elsewhere."""
+    return relation.kind == "r" or (relation.kind == "m" and relation.populated)
 
 
 async def read_rows(
-    connection: asyncpg.Connection, tables: Collection[TableName], depth: ProofDepth
+    connection: asyncpg.Connection, relations: Iterable[Relation], depth: ProofDepth
 ) -> dict[TableName, Rows]:
-    """Count the tables' rows and, for `contents`, hash them; memory does not grow with the rows.
+    """Count rows and, for `contents`, hash them; memory does not grow with the rows.
 
     Args:
         connection: in a transaction, whose row_security is off.
-        tables: without their partitions and children.
+        relations: what to read, each without its partitions and children; those that hold no rows are left out.
         depth: `catalog` reads nothing.
 
     Raises:
@@ -76,19 +68,25 @@ async def read_rows(
     """
     if depth == "catalog":
         return {}
-    digest = 'sum(hashtextextended((this_row.*)::text COLLATE "C", 0))::text' if depth == "contents" else "NULL"
+    tables: dict[int, Relation] = {relation.oid: relation for relation in relations if holds_rows(relation)}
+    sizes = {row["oid"]: int(row["bytes"]) for row in await connection.fetch(QUERIES["heap_sizes"], list(tables))}
+    # The largest first, or the last process would begin with it when the others are through.
+    order = sorted(tables.values(), key=lambda table: (-sizes[table.oid], table.schema, table.name))
+    settings = ONE_TABLE if order and 2 * sizes[order[0].oid] > sum(sizes.values()) else MANY_TABLES
+    await connection.fetch(QUERIES["set_for_transaction"], list(settings), list(settings.values()))
     found: dict[TableName, Rows] = {}
-    await connection.fetch(QUERIES["set_for_transaction"], list(PARALLEL_SETTINGS), list(PARALLEL_SETTINGS.values()))
-    for group in _batches(list(tables), TABLES_AT_ONCE):
-        # A sum of bigints is a numeric: it does not overflow.
-        sql = " UNION ALL ".join(
-            f"SELECT {number}, count(*), {digest} FROM ONLY {qualified(*table)} AS this_row"  # noqa: S608 - quoted
-            for number, table in enumerate(group)
-        )
-        for number, count, value in await connection.fetch(sql):  # fetchrow and fetchval would never run in parallel
-            found[group[number]] = Rows(count, None if value is None else int(value))
+    for start in range(0, len(order), TABLES_AT_ONCE):
+        group = order[start : start + TABLES_AT_ONCE]
+        for number, count, digest in await connection.fetch(_question(group, depth)):  # fetchval is never parallel
+            table = group[int(number)]
+            found[table.schema, table.name] = Rows(int(count), None if digest is None else int(digest))
     return found
 
 
-def _batches(tables: list[TableName], size: int) -> Iterable[list[TableName]]:
-    return (tables[at : at + size] for at in range(0, len(tables), size))
+def _question(tables: Sequence[Relation], depth: ProofDepth) -> str:
+    """One statement for all tables, each with its place among them; a sum of bigints is a numeric and never overflows."""
+    digest = 'sum(hashtextextended((this_row.*)::text COLLATE "C", 0))::text' if depth == "contents" else "NULL"
+    return " UNION ALL ".join(
+        f"SELECT {number}, count(*), {digest} FROM ONLY {qualified(table.schema, table.name)} AS this_row"  # noqa: S608
+        for number, table in enumerate(tables)
+    )

@@ -7,12 +7,12 @@ way, a cancelled task included, ends in a rollback before the error is raised, a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self
 
 import asyncpg
 
@@ -20,7 +20,6 @@ from core.errors import (
     ConversionFailed,
     JournalError,
     OutcomeUnknown,
-    PgrecastError,
     ProofFailed,
     Refused,
     WrongDatabase,
@@ -31,17 +30,22 @@ from core.postgres.connect import ConnectionSpec
 from core.postgres.inspect import inspect_within
 from core.retype.advice import advice_for, described
 from core.retype.aftercare import analyze, tables_to_analyze
+from core.retype.closure import close_over
 from core.retype.contents import Rows, TableName, read_rows
 from core.retype.course import Course
 from core.retype.estimate import Timings, estimate
+from core.retype.execution_options import DEFAULT_OPTIONS, ExecutionOptions
+from core.retype.failure import Cause, Failure
+from core.retype.finishing import to_its_end
 from core.retype.locking import Session, claim, lock_relations
-from core.retype.model import Phase, Plan, ProofDepth
+from core.retype.model import Phase, Plan, Statement
 from core.retype.observe import Observer
 from core.retype.outcome import Outcome, question
 from core.retype.progress import Progress
-from core.retype.proof import Proof, make_proof, tables_to_prove
+from core.retype.proof import Proof, make_proof, relations_to_read
 from core.retype.replan import require_same_plan
 from core.retype.statement_log import StatementLog
+from core.retype.tables import tables_touched
 from core.retype.transaction import Transaction, is_connection_lost
 
 LOCK = "lock tables"
@@ -49,38 +53,6 @@ LOCK = "lock tables"
 CHANGING = (Phase.DETACH, Phase.RETYPE_KEYS, Phase.RETYPE_REFERENCES, Phase.REATTACH)
 KEEPALIVE = 2.0  # seconds between two signs of life, and two readings, while the transaction is held open
 AS_IT_WAS = "It was rolled back; everything is as it was."
-
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionOptions:
-    """How a conversion is run.
-
-    Attributes:
-        proof: how deep the proof goes.
-        deadline: when the window ends: what still runs then is cancelled and rolled back. None: no bound.
-        lock_timeout_ms: how long a lock is waited for at a time, in milliseconds.
-        lock_attempts: how many times at most.
-        lock_pause: seconds between two attempts, in which all locks are let go.
-        parallel_workers: workers of an index build (`max_parallel_maintenance_workers`).
-        maintenance_work_mem: memory of an index build or a key's validation; below 96 MB two workers are not used.
-        commit_timeout: seconds to wait for an answer to COMMIT.
-        resolve_within: seconds to find out the outcome of a COMMIT that got no answer.
-    """
-
-    proof: ProofDepth = "contents"
-    deadline: datetime | None = None
-    lock_timeout_ms: int = 2000
-    lock_attempts: int = 10
-    lock_pause: float = 1.0
-    parallel_workers: int = 2
-    maintenance_work_mem: str = "128MB"
-    commit_timeout: float = 300.0
-    resolve_within: float = 120.0
-
-
-DEFAULT_OPTIONS = ExecutionOptions()
 
 
 class Conversion:
@@ -136,7 +108,7 @@ class Conversion:
         self._after: Catalog | None = None
         self._rollback_seconds: float | None = None
         self._worker: asyncio.Task[Any] | None = None
-        self._aborted_because: str | None = None
+        self._aborted_because = ""
         self._ping: asyncio.Task[Any] | None = None
         self._over = asyncio.Event()
 
@@ -223,7 +195,7 @@ class Conversion:
                         await lock_relations(
                             self._connection,
                             statement.sql,
-                            {relation for relation, _ in self.plan.scope.keys},
+                            self._locked_relations(),
                             attempts=self.options.lock_attempts,
                             pause=self.options.lock_pause,
                             waiting=self._show_lock_wait,
@@ -330,7 +302,7 @@ class Conversion:
         """
         if self._after is None:
             raise RuntimeError("a conversion that is not proved cannot be committed")
-        await _to_its_end(self._commit(self._after))
+        await to_its_end(self._commit(self._after))
 
     async def rollback(self, reason: str = "asked for") -> float:
         """Roll back; nothing happens when it has ended already.
@@ -339,7 +311,7 @@ class Conversion:
             the seconds that it took.
         """
         if self.outcome is None and self._transaction is not None:
-            await _to_its_end(self._roll_back(reason))
+            await to_its_end(self._roll_back(reason))
         return self._rollback_seconds or 0.0
 
     async def abort(self, reason: str = "aborted") -> float:
@@ -458,45 +430,22 @@ class Conversion:
         """Roll back; returns the error to raise."""
         if self.outcome is not None:
             return error
-        doing = self._course.doing
-        aborted = isinstance(error, asyncio.CancelledError) and self._aborted_because
-        if aborted and (task := asyncio.current_task()):
+        failure = Failure(error, self._course.doing, self._cause(error, window_over), self._aborted_because)
+        if failure.cause == "aborted" and (task := asyncio.current_task()):
             task.uncancel()
-        lost = not aborted and not window_over and is_connection_lost(error, self._connection)
-        if aborted:
-            what = f"{aborted}, while {doing}."
-        elif window_over:
-            what = f"The window ended while {doing}."
-        elif lost and not isinstance(error, PgrecastError):
-            what = f"The connection to the server was lost while {doing}: {error or type(error).__name__}."
-        elif isinstance(error, asyncpg.PostgresError):
-            what = f"It failed while {doing}: {described(error)}"
-        else:
-            what = error.what if isinstance(error, PgrecastError) else type(error).__name__
-        self._log.note(f"failed: {what}")
+        self._log.note(f"failed: {failure.what}")
         try:
-            state = await _to_its_end(self._roll_back(what))
+            state = await to_its_end(self._roll_back(failure.what))
         except JournalError:  # what failed before is told instead
             state = AS_IT_WAS
-        match error:
-            case Refused() | WrongDatabase():
-                return error
-            case PgrecastError():
-                error.state = state
-                return error
-            case asyncpg.PostgresError() if not lost and not window_over:
-                return ConversionFailed(what, state=state, advice=advice_for(error))
-            case _ if lost:
-                advice = "Find out why the connection was lost (the server's log), and start again."
-                return ConversionFailed(what, state=state, advice=advice)
-            case _ if window_over:
-                return ConversionFailed(
-                    what, state=state, advice="Choose a longer window; the rehearsal tells how long."
-                )
-            case _ if aborted:
-                return ConversionFailed(what, state=state, advice="Start again when you are ready.")
-            case _:
-                return error
+        return failure.to_raise(state)
+
+    def _cause(self, error: BaseException, window_over: bool) -> Cause:
+        if self._aborted_because and isinstance(error, asyncio.CancelledError):
+            return "aborted"
+        if window_over:
+            return "window_over"
+        return "lost" if is_connection_lost(error, self._connection) else "other"
 
     # --- small things --------------------------------------------------------------------------------------------------
 
@@ -514,8 +463,15 @@ class Conversion:
     def _connection(self) -> asyncpg.Connection:
         return self._open_transaction.connection
 
-    def _statements(self, phase: Phase) -> list[tuple[int, Any]]:
+    def _statements(self, phase: Phase) -> list[tuple[int, Statement]]:
         return [(i, s) for i, s in enumerate(self.plan.statements) if s.phase is phase]
+
+    def _locked_relations(self) -> frozenset[int]:
+        """oids of what is locked, as far as is known: at least the tables of the scope."""
+        scope, catalog = self.plan.scope, self._planned_from
+        if catalog is None:
+            return frozenset(relation for relation, _ in scope.keys)
+        return tables_touched(catalog, scope, close_over(catalog, scope))
 
     async def _run(self, number: int) -> None:
         async with self._course.statement(number):
@@ -523,7 +479,7 @@ class Conversion:
 
     async def _read_rows(self, catalog: Catalog) -> dict[TableName, Rows]:
         began = self._now
-        rows = await read_rows(self._connection, tables_to_prove(self.plan, catalog), self.options.proof)
+        rows = await read_rows(self._connection, relations_to_read(self.plan, catalog), self.options.proof)
         self._course.reading += self._now - began
         return rows
 
@@ -540,17 +496,3 @@ class Conversion:
 
     def _say(self, name: str, **values: Any) -> None:
         self._read(Reading(step=self._step, name=name, values=values))
-
-
-async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run it to its end even if this task is cancelled meanwhile; the cancellation is raised afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None and task.exception() is None:
-        raise cancelled
-    return task.result()

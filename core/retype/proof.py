@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from core.postgres.catalog import Catalog
+from core.postgres.catalog import Catalog, Relation
 from core.postgres.fingerprint import Difference, canonical, compare
-from core.retype.contents import Rows, TableName, tables_to_read
+from core.retype.contents import Rows, TableName
 from core.retype.model import Plan, ProofDepth
 from core.retype.names import table_name
 from core.retype.permitted import following_views, permitted_changes
@@ -40,9 +40,10 @@ class Proof:
     seconds: float = 0.0
 
 
-def tables_to_prove(plan: Plan, catalog: Catalog) -> tuple[TableName, ...]:
-    """The tables whose rows are compared: those of the scope, and the materialized views that hang on it."""
-    return tables_to_read(catalog, {relation for relation, _ in plan.scope.keys} | following_views(plan, catalog))
+def relations_to_read(plan: Plan, catalog: Catalog) -> tuple[Relation, ...]:
+    """Whose rows are compared: the tables of the scope, and the materialized views that hang on it."""
+    wanted = {relation for relation, _ in plan.scope.keys} | following_views(plan, catalog)
+    return tuple(catalog.relation[oid] for oid in sorted(wanted) if oid in catalog.relation)
 
 
 def compare_catalogs(plan: Plan, before: Catalog, after: Catalog) -> tuple[Difference, ...]:

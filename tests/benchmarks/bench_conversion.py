@@ -23,7 +23,8 @@ import asyncpg
 from core.events import Event, PhaseFinished, ProofMade
 from core.postgres.connect import ConnectionSpec
 from core.postgres.embedded import EmbeddedServer
-from core.retype.execute import Conversion, ExecutionOptions
+from core.retype.execute import Conversion
+from core.retype.execution_options import ExecutionOptions
 from core.retype.model import ProofDepth
 from core.retype.statement_log import StatementLog
 from tests.conversions import Recorder, make_plan_of

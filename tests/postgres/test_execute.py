@@ -429,7 +429,10 @@ async def test_a_journal_that_cannot_be_written_ends_it(world: World) -> None:
 async def test_what_cannot_be_analysed_needs_a_person(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.retype import execute
 
-    monkeypatch.setattr(execute, "tables_to_analyze", lambda *_: ("public.users", "public.missing"))
+    def tables(*_: object) -> tuple[str, ...]:
+        return ("public.users", "public.missing")
+
+    monkeypatch.setattr(execute, "tables_to_analyze", tables)
     async with world.conversion() as conversion:
         await through(conversion)
         with pytest.raises(NeedsPerson, match=r"public\.missing"):

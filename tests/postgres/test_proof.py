@@ -13,7 +13,7 @@ from core.postgres.catalog import Catalog
 from core.postgres.inspect import inspect_within
 from core.retype.contents import Rows, TableName, read_rows
 from core.retype.model import Plan, ProofDepth
-from core.retype.proof import Proof, make_proof, tables_to_prove
+from core.retype.proof import Proof, make_proof, relations_to_read
 from tests.conversions import Recorder, build_schema, conversion_of, make_plan_of
 from tests.databases import Database
 
@@ -29,7 +29,7 @@ class Converted:
 
     async def prove(self, depth: ProofDepth = "contents") -> Proof:
         after = await inspect_within(self.connection)
-        rows = await read_rows(self.connection, tables_to_prove(self.plan, after), depth)
+        rows = await read_rows(self.connection, relations_to_read(self.plan, after), depth)
         return make_proof(self.plan, depth, self.before, after, self.rows_before if depth != "catalog" else {}, rows)
 
     async def proof_after(self, mutation: str) -> Proof:

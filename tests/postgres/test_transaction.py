@@ -19,12 +19,16 @@ from core.retype.transaction import Transaction
 from tests.databases import Database
 
 
+def ignore(*_: object) -> None:
+    pass
+
+
 @asynccontextmanager
 async def opened(database: Database, **settings: str) -> AsyncGenerator[Transaction, None]:
     connection = await database.connect()
     identity = await identify(connection)
     await connection.close()
-    transaction = await Transaction.connect(database.spec, identity, lambda *_: None)
+    transaction = await Transaction.connect(database.spec, identity, ignore)
     try:
         await transaction.begin({"lock_timeout": "100", **settings})
         await transaction.identify()
@@ -81,7 +85,7 @@ async def test_another_database_is_refused(database: Database) -> None:
     identity = await identify(connection)
     await connection.close()
     with pytest.raises(WrongDatabase):
-        await Transaction.connect(database.spec, replace(identity, database_oid=1), lambda *_: None)
+        await Transaction.connect(database.spec, replace(identity, database_oid=1), ignore)
 
 
 async def test_one_conversion_at_a_time(database: Database) -> None:
@@ -130,9 +134,7 @@ async def test_who_holds_a_lock_is_named_and_nothing_is_kept_meanwhile(
         assert locked_during_pause == []
         # The transaction is alive, and gets the locks when the other one is gone.
         await other.execute("COMMIT")
-        await lock_relations(
-            transaction.connection, "LOCK TABLE public.a", oids, attempts=1, pause=0, waiting=lambda *_: None
-        )
+        await lock_relations(transaction.connection, "LOCK TABLE public.a", oids, attempts=1, pause=0, waiting=ignore)
         assert [s.pid for s in await lock_holders(transaction.connection, oids)] == []
 
 
@@ -164,8 +166,7 @@ async def test_commit_of_a_failed_transaction_is_a_rollback(database: Database) 
 
 async def test_a_refused_commit_raises(database: Database, other: asyncpg.Connection) -> None:
     await other.execute(
-        "CREATE TABLE p (id int PRIMARY KEY);"
-        "CREATE TABLE c (id int REFERENCES p DEFERRABLE INITIALLY DEFERRED)"
+        "CREATE TABLE p (id int PRIMARY KEY);CREATE TABLE c (id int REFERENCES p DEFERRABLE INITIALLY DEFERRED)"
     )
     async with opened(database) as transaction:
         await transaction.connection.execute("INSERT INTO public.c VALUES (1)")

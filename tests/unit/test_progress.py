@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
-
-import pytest
 
 from core.postgres.identity import Identity
 from core.retype.estimate import Timing, Timings, estimate, key
@@ -42,31 +41,35 @@ HISTORY = Timings(
 )
 
 
+def near(found: float, expected: float, tolerance: float = 1e-6) -> bool:
+    return math.isclose(found, expected, rel_tol=tolerance)
+
+
 def test_without_a_rehearsal_bytes_count() -> None:
     expected = estimate(PLAN)
     users, deals, foreign_key = expected.statements[2:5]
-    assert deals == pytest.approx(3 * users, rel=0.01)
-    assert foreign_key == pytest.approx(0.15 * (users + deals), rel=0.01)
+    assert near(deals, 3 * users, 0.01)
+    assert near(foreign_key, 0.15 * (users + deals), 0.01)
     assert expected.peak_bytes == (480 * MB, 560 * MB)
     assert "480 MB to 560 MB" in expected.disk
-    assert sum(expected.phase(phase) for phase in Phase) == pytest.approx(expected.seconds)
+    assert near(sum(expected.phase(phase) for phase in Phase), expected.seconds)
     assert "rehearsal" in expected.basis
 
 
 def test_a_rehearsal_is_scaled_by_size() -> None:
     expected = estimate(PLAN, HISTORY)
-    assert expected.statements == pytest.approx((0.01, 0.01, 20.0, 30.0, 10.0, 0.5))
+    assert all(map(near, expected.statements, (0.01, 0.01, 20.0, 30.0, 10.0, 0.5)))
     assert expected.rehearsed == 6
-    assert expected.before + expected.after == pytest.approx(5.0 + 1.0)  # reading the rows, and the catalog twice
+    assert near(expected.before + expected.after, 5.0 + 1.0)  # reading the rows, and the catalog twice
 
 
 def test_what_the_rehearsal_did_not_have_goes_at_its_pace() -> None:
     known = {name: timing for name, timing in HISTORY.statements.items() if "deals" not in name}
     expected = estimate(PLAN, replace_statements(HISTORY, known))
     by_size = estimate(PLAN).statements
-    assert expected.statements[2] == pytest.approx(20.0)
+    assert near(expected.statements[2], 20.0)
     slower = sum(expected.statements[i] for i in (0, 1, 2, 4, 5)) / sum(by_size[i] for i in (0, 1, 2, 4, 5))
-    assert expected.statements[3] == pytest.approx(by_size[3] * slower)
+    assert near(expected.statements[3], by_size[3] * slower)
 
 
 def replace_statements(history: Timings, statements: dict[str, Timing]) -> Timings:
@@ -85,13 +88,13 @@ def test_timings_survive_json() -> None:
 def test_time_left_falls_and_is_rescaled_at_each_statements_end() -> None:
     expected = estimate(PLAN, HISTORY)
     start = Progress(expected, {}, stage="before")
-    assert seconds_left(start) == pytest.approx(expected.seconds)
+    assert near(seconds_left(start), expected.seconds)
     on_time = Progress(expected, {0: 0.01, 1: 0.01, 2: 20.0})
     late = Progress(expected, {0: 0.01, 1: 0.01, 2: 40.0})
-    assert seconds_left(on_time) == pytest.approx(30 + 10 + 0.5 + expected.after)
-    assert seconds_left(late) == pytest.approx(seconds_left(on_time) * 2, rel=0.05)
+    assert near(seconds_left(on_time), 30 + 10 + 0.5 + expected.after)
+    assert near(seconds_left(late), seconds_left(on_time) * 2, 0.05)
     inside = replace(on_time, current=3, elapsed=10.0)
-    assert seconds_left(inside) == pytest.approx(seconds_left(on_time) - 10.0)
+    assert near(seconds_left(inside), seconds_left(on_time) - 10.0)
 
 
 def test_a_statement_that_overruns_says_so_before_it_ends() -> None:
