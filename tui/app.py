@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from rich.text import Text
@@ -59,15 +60,15 @@ class Console(App[str]):
         ConfigurationError: the settings' keymap names what does not exist, or a key twice.
     """
 
-    CSS_PATH = "console.tcss"
+    CSS_PATH = Path(__file__).with_name("console.tcss")
     TITLE = "pgrecast"
     ENABLE_COMMAND_PALETTE = True
-    HORIZONTAL_BREAKPOINTS = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012, as textual types it
         (0, "-cramped"),
         (WIDTH, "-narrow"),
         (WIDE, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (HEIGHT, "-high")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (HEIGHT, "-high")]  # noqa: RUF012
     COMMAND_PALETTE_DISPLAY = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "detach", show=False, priority=True, id="run.leave", tooltip="Leave the console"),

@@ -102,10 +102,9 @@ def _conversion(
         case e.PhaseStarted():
             return f"phase {event.phase} begins", ""
         case e.StatementStarted():
-            return f"phase {event.phase}, statement {event.number}: {event.object}", style.QUIET
+            return f"begins: {event.object}", style.QUIET
         case e.StatementFinished():
-            took = text.seconds(event.seconds)
-            return f"phase {event.phase}, statement {event.number} through in {took}: {event.object}", style.QUIET
+            return f"through in {text.seconds(event.seconds)}: {event.object}", style.QUIET
         case e.PhaseFinished():
             told = tallies(event.tallies)
             return f"phase {event.phase} through in {text.seconds(event.seconds)}{_because(told)}", ""

@@ -61,11 +61,17 @@ class Dialog(ModalScreen[T | None]):
 
     def draw(self) -> None:
         """Called like a screen's: the clock goes on, and a question that nobody asks any more closes."""
-        if self._question is None or self._store is None or not self.is_current:
+        if not self.is_mounted or not self.is_current:
+            return
+        self.draw_clock()
+        if self._question is None or self._store is None:
             return
         if self._question.id not in self._store.state.questions:
             self.console.tell("It is not asked any more: answered elsewhere, or expired.")
             self.finish(None)
+
+    def draw_clock(self) -> None:
+        """Show how long the question still waits."""
 
     @property
     def hurried(self) -> bool:

@@ -66,9 +66,8 @@ class Choose(Dialog[str]):
     def on_resize(self) -> None:
         self.call_after_refresh(self._write)
 
-    def draw(self) -> None:
-        super().draw()
-        if self.is_current and not self.query_one("#hint", Lines).text.startswith(TOO_QUICK[:9]):
+    def draw_clock(self) -> None:
+        if not self.query_one("#hint", Lines).text.startswith(TOO_QUICK[:9]):
             self._hint()
 
     def _write(self) -> None:
@@ -101,4 +100,4 @@ class Choose(Dialog[str]):
         if self.hurried:
             self.say(TOO_QUICK)
             return
-        self.dismiss(self._choices[self._marked].name or None)
+        self.finish(self._choices[self._marked].name or None)

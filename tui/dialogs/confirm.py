@@ -90,9 +90,8 @@ class Confirm(Dialog[tuple[str, str]]):
         hint = self.query_one("#hint", Lines)
         hint.show(text.row(max(1, hint.size.width), Cell(words, None, style.QUIET)))
 
-    def draw(self) -> None:
-        super().draw()
-        if self.is_current and not self.query_one("#hint", Lines).text.startswith(TOO_QUICK[:9]):
+    def draw_clock(self) -> None:
+        if not self.query_one("#hint", Lines).text.startswith(TOO_QUICK[:9]):
             self._hint()
 
     @on(Input.Changed)
@@ -109,7 +108,7 @@ class Confirm(Dialog[tuple[str, str]]):
     def _pressed(self, pressed: ChoiceButton.Pressed) -> None:
         name = pressed.button.name
         if name == NOT_NOW:
-            self.dismiss(None)
+            self.finish(None)
             return
         choice = next(choice for choice in self.question.choices if choice.name == name)
         field = self.query_one(Input)
@@ -121,7 +120,7 @@ class Confirm(Dialog[tuple[str, str]]):
             return
         if choice.phrase is not None and field.value != choice.phrase:
             return
-        self.dismiss((choice.name, field.value if choice.phrase is not None else ""))
+        self.finish((choice.name, field.value if choice.phrase is not None else ""))
 
 
 LABEL = 14

@@ -55,6 +55,6 @@ class Note(Dialog[str]):
     def _saved(self, submitted: Input.Submitted) -> None:
         words = submitted.value.strip()
         if words or self._empty:
-            self.dismiss(words)
+            self.finish(words)
         else:
             self.say("There is nothing to save yet.")

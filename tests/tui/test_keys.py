@@ -1,0 +1,255 @@
+"""What each key does, and what it says when it does nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from core import events as e
+from core.engine.protocol import AbortStep, AddNote, AnswerQuestion, Reply, RunStep, TakeOver, TickStep, UntickStep
+from tests.tui import scenario
+from tests.tui.scripted import ANNA, ScriptedClient
+from tests.tui.stage import Stage, stage
+
+
+def screen(on: Stage) -> str:
+    return on.app.screen.__class__.__name__
+
+
+def ready() -> ScriptedClient:
+    client = scenario.new_client()
+    scenario.opened(client)
+    scenario.prepared(client)
+    return client
+
+
+def marked(on: Stage) -> str:
+    """The line with the mark."""
+    return next(line for line in on.lines() if line.startswith(">"))
+
+
+async def test_moving_on_the_board() -> None:
+    async with stage(ready()) as on:
+        assert "1 Rotate" in marked(on)
+        await on.press("j", "down", "j")
+        assert "4 Decide" in marked(on)
+        await on.press("k", "up")
+        assert "2 Investigate" in marked(on)
+        await on.press("end", "down")
+        assert "10 Resume" in marked(on)
+        await on.press("home", "k")
+        assert "1 Rotate" in marked(on)
+        await on.press("7")
+        assert "7 Convert production" in marked(on)
+        await on.press("0")
+        assert "10 Resume" in marked(on)
+
+
+async def test_opening_and_going_back() -> None:
+    async with stage(ready()) as on:
+        await on.press("7", "enter")
+        assert screen(on) == "TaskScreen"
+        assert "7.1" in marked(on)
+        await on.press("3")
+        assert screen(on) == "TaskScreen"
+        assert "3.1" in marked(on)
+        for key, opened in (("e", "EvidenceScreen"), ("l", "LogScreen"), ("question_mark", "HelpScreen")):
+            await on.press(key)
+            assert screen(on) == opened
+            await on.press("q")
+            assert screen(on) == "TaskScreen"
+        await on.press("escape")
+        assert screen(on) == "Board"
+        await on.press("q")
+        assert screen(on) == "Board"
+        assert "d leaves the console" in on.told()[-1]
+
+
+async def test_a_digit_leads_from_every_screen_to_the_task_and_leaves_no_pile_behind() -> None:
+    async with stage(ready()) as on:
+        await on.press("l", "question_mark", "2", "l", "e", "4", "q")
+        assert screen(on) == "Board"
+
+
+async def test_run_sends_the_marked_step() -> None:
+    client = ready()
+    async with stage(client) as on:
+        await on.press("5", "r")
+        assert client.sent == [RunStep(step="5.1")]
+        await on.press("3", "r")
+        assert len(client.sent) == 1
+        assert "cannot do it yet" in on.told()[-1]
+
+
+async def test_a_refusal_is_told_with_its_reason() -> None:
+    client = ready()
+    client.reply = lambda command: Reply(accepted=False, reason="A gate is closed: needs [/foo] a decision.")
+    async with stage(client) as on:
+        await on.press("5", "r")
+        assert on.told()[-1] == "Refused: A gate is closed: needs [/foo] a decision."
+        assert "[/foo]" in on.text()
+
+
+async def test_tick_asks_for_a_note_which_may_be_empty() -> None:
+    client = ready()
+    async with stage(client) as on:
+        await on.press("6", "space")
+        assert "Tick 6.1" in on.text()
+        await on.press("enter")
+        assert client.sent == [TickStep(step="6.1", note="")]
+        await on.press("6", "space", *"seen", "enter")
+        assert client.sent[-1] == TickStep(step="6.1", note="seen")
+        await on.press("space", *"no", "escape")
+        assert len(client.sent) == 2
+
+
+async def test_space_takes_a_tick_back() -> None:
+    client = ready()
+    async with stage(client) as on:
+        await on.press("1", "enter", "space", "enter")
+        assert client.sent == [UntickStep(step="1.1", note="")]
+
+
+async def test_what_the_engine_proves_is_not_ticked() -> None:
+    client = ready()
+    async with stage(client) as on:
+        await on.press("5", "space")
+        assert client.sent == []
+        assert "run, not ticked" in on.told()[-1]
+
+
+async def test_a_note_is_not_empty() -> None:
+    client = ready()
+    async with stage(client) as on:
+        await on.press("6", "n", "enter")
+        assert "nothing to save" in on.text()
+        await on.press(*"mind", "space", *"[/it]", "enter")
+        assert client.sent == [AddNote(task=6, step="6.1", text="mind [/it]")]
+
+
+async def test_abort_asks_first_and_the_harmless_choice_is_marked() -> None:
+    client = ready()
+    scenario.converting(client, "5.1", "test")
+    async with stage(client) as on:
+        await on.press("a")
+        assert "Abort 5.1?" in on.text()
+        assert "is rolled back" in on.text()
+        await on.answer()
+        assert client.sent == []
+        await on.press("a", "j")
+        await on.answer()
+        assert client.sent == [AbortStep(step="5.1")]
+
+
+async def test_nothing_to_abort() -> None:
+    async with stage(ready()) as on:
+        await on.press("a")
+        assert on.told()[-1] == "Nothing runs."
+
+
+async def test_answer_without_a_question() -> None:
+    async with stage(ready()) as on:
+        await on.press("c")
+        assert on.told()[-1] == "Nothing is asked."
+
+
+async def test_a_decision_is_taken() -> None:
+    client = ready()
+    client.say(e.StepStarted(step="4.1"), e.QuestionAsked(question=scenario.decision(client)))
+    async with stage(client) as on:
+        assert "c answers" in on.text()
+        await on.press("c", "j")
+        await on.answer()
+        assert client.sent == [AnswerQuestion(question="q2", choice="B")]
+
+
+async def test_detach_leaves_and_the_run_goes_on() -> None:
+    client = ready()
+    async with stage(client) as on:
+        await on.pilot.press("d")
+        await on.pilot.pause()
+    assert client.detached
+    assert on.app.return_value == "detached"
+    assert client.sent == []
+
+
+@pytest.mark.parametrize(("task", "key"), [("5", "r"), ("6", "space"), ("6", "n"), ("5", "a")])
+async def test_a_watcher_commands_nothing(task: str, key: str) -> None:
+    client = scenario.new_client(operator=False)
+    scenario.opened(client)
+    scenario.other_operator(client)
+    scenario.prepared(client)
+    if key == "a":
+        scenario.converting(client, "5.1", "test")
+    async with stage(client, role="watcher") as on:
+        await on.press(task, key)
+        assert client.sent == []
+        assert "You watch: anna operates this run" in on.told()[-1]
+        assert "watching + 1 (anna operates)" in on.lines()[0]
+        assert "(n note)" in on.lines()[-1]
+
+
+async def test_a_watcher_answers_nothing() -> None:
+    client = scenario.new_client(operator=False)
+    scenario.opened(client)
+    scenario.other_operator(client)
+    client.say(e.StepStarted(step="7.3"), e.QuestionAsked(question=scenario.question(client)))
+    async with stage(client, role="watcher") as on:
+        await on.press("c")
+        assert screen(on) == "Board"
+        assert "You watch" in on.told()[-1]
+        await on.press("t")
+        assert client.sent == []
+        assert "only watches" in on.told()[-1]
+
+
+async def test_taking_over_asks_and_both_are_told() -> None:
+    client = scenario.new_client(operator=False)
+    scenario.opened(client)
+    scenario.other_operator(client)
+    async with stage(client) as on:
+        await on.press("t")
+        assert "Take over from anna?" in on.text()
+        await on.press("j")
+        await on.answer()
+        assert client.sent == [TakeOver()]
+        assert "operator + 2 watching" in on.lines()[0]
+        client.say(e.OperatorChanged(client=ANNA, actor=e.Actor(name="anna")))
+        await on.settle()
+        assert "anna is the operator now" in on.text()
+        await on.press("r")
+        assert client.sent == [TakeOver()]
+
+
+async def test_a_closed_gate_leads_to_what_opens_it() -> None:
+    async with stage(ready()) as on:
+        await on.press("7", "enter", "j", "j")
+        assert "closed  a verified backup: not yet: step 3.2 [3 leads to 3.2]" in on.text()
+        await on.press("g")
+        assert "3.2  Verify the backup" in marked(on)
+
+
+async def test_the_conversion_opens_from_board_and_task() -> None:
+    client = ready()
+    scenario.converting(client, "5.1", "test")
+    async with stage(client) as on:
+        await on.press("5", "v")
+        assert screen(on) == "ConversionScreen"
+        await on.press("q", "enter", "enter")
+        assert screen(on) == "ConversionScreen"
+        await on.press("pagedown", "pagedown", "end")
+        assert "foreign keys recreated" in on.lines()[-6]
+        await on.press("home")
+        assert "Waiting for the conversion 1 session" in on.text()
+
+
+async def test_help_and_palette_come_from_the_registry() -> None:
+    async with stage(ready(), size=(120, 60)) as on:
+        await on.press("question_mark")
+        shown = on.text()
+        for action in on.app.actions:
+            assert action.does == "jump" or action.tooltip in shown
+        await on.press("q", "ctrl+p", *"evidence")
+        await on.pilot.pause(0.5)
+        await on.press("enter")
+        await on.pilot.pause(0.2)
+        assert screen(on) == "EvidenceScreen"
