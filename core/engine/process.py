@@ -20,16 +20,21 @@ from core.engine.log import FILE as LOG
 from core.errors import EngineError
 from core.redaction import redactor
 
+ANSWER_WITHIN = 5.0
+"""Seconds in which a living engine answers."""
+
 START_WITHIN = 60.0
 """Seconds that a new engine has to serve. It replays the journal, and looks at what was running."""
 
 
 def is_served(run_directory: Path) -> bool:
-    """Whether an engine serves the run directory now."""
+    """Whether an engine serves the run directory now. Blocks."""
     with suppress(EngineError, OSError), socket(AF_UNIX, SOCK_STREAM) as probe:
-        probe.settimeout(2)
+        probe.settimeout(ANSWER_WITHIN)
         probe.connect(str(find_socket(run_directory)))
-        return True
+        # The kernel lets in whoever comes, for an engine that is dying, too; only a living one objects to an empty line.
+        probe.sendall(b"\n")
+        return bool(probe.recv(1))
     return False
 
 

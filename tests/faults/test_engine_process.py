@@ -173,7 +173,7 @@ def test_why_it_cannot_start_is_said_to_the_starter(run: Path) -> None:
 
 def test_an_engine_that_dies_at_its_start_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", str(run))
-    with pytest.raises(EngineError, match="did not start: .") as died:
+    with pytest.raises(EngineError, match=r"did not start: .") as died:
         start_engine(handover(run))
     assert "engine.log" in died.value.advice
     assert (run / "engine.log").read_text()
