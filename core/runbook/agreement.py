@@ -39,7 +39,13 @@ def refuse_blockers(plan: Plan) -> None:
 async def plan_settled(
     context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, request: ScopeRequest
 ) -> Planned:
-    """Plan, and ask what becomes of columns that reference without a foreign key, where the request leaves it open."""
+    """Plan, and ask what becomes of columns that reference without a foreign key, where the request leaves it open.
+
+    Returns: the plan; its request says what was answered.
+
+    Raises:
+        Refused: it was not answered.
+    """
     limits = context.settings.limits
     planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context))
     if request.soft_references != "ask" or not planned.plan.scope.soft_references:
@@ -54,8 +60,10 @@ async def plan_settled(
     return await plan_conversion(spec, identity, settled, limits, catalog=planned.catalog)
 
 
-async def accept_warnings(context: StepContext, target: TargetName, warnings: Sequence[PlanWarning]) -> tuple[str, ...]:
-    """The ids of the warnings, all of them accepted: by the settings, or by the operator now.
+async def accept_warnings(
+    context: StepContext, target: TargetName, warnings: Sequence[PlanWarning]
+) -> tuple[PlanWarning, ...]:
+    """The warnings, all of them accepted: by the settings, or by the operator now.
 
     Raises:
         Refused: one was not.
@@ -69,7 +77,7 @@ async def accept_warnings(context: StepContext, target: TargetName, warnings: Se
         )
     for warning in warnings:
         await context.say(f"Accepted: {warning.id}: {warning.reason}")
-    return tuple(warning.id for warning in warnings)
+    return tuple(warnings)
 
 
 async def confirm(
@@ -77,14 +85,14 @@ async def confirm(
     target: TargetName,
     expected: Estimate,
     *,
-    accepted: Sequence[str],
+    accepted: Sequence[PlanWarning],
     checked: Sequence[str],
     details: Sequence[str],
 ) -> None:
     """Ask for the confirmation, with the database's name typed.
 
     Args:
-        accepted: ids of the warnings that were accepted.
+        accepted: the warnings that were accepted.
         checked, details: what the step has made sure of, and what else there is to know.
 
     Raises:
@@ -94,7 +102,7 @@ async def confirm(
     sure = (
         f"This is {plan.identity}.",
         f"The plan {plan.fingerprint[:12]} has {len(plan.statements)} statements and no blockers.",
-        *((f"Accepted warnings: {', '.join(accepted)}.",) if accepted else ()),
+        *((f"Accepted warnings: {', '.join(warning.id for warning in accepted)}.",) if accepted else ()),
         *checked,
     )
     words = questions.confirmation(target, expected, checked=sure, details=details)
@@ -106,7 +114,7 @@ async def ask_commit(
     context: StepContext, target: TargetName, expected: Estimate, proof: Proof, tallies: Iterable[Tally]
 ) -> str:
     """COMMIT or ROLLBACK; unanswered, it is ROLLBACK when the limit has passed."""
-    words = questions.commit(target, expected, proof.lines, tally_lines(tallies))
+    words = questions.commit(target, expected, proof.lines, tally_lines(t for t in tallies if not t.root))
     fingerprint, limit = expected.plan.fingerprint, context.settings.limits.commit
     return await _ask(context, target, words, plan=fingerprint, expires_in=limit)
 

@@ -138,7 +138,7 @@ async def convert(
     await confirm(
         context, target, expected, accepted=accepted, checked=preparation.checked, details=preparation.details
     )
-    return await _run(context, target, spec, planned, expected, preparation.history, proved)
+    return await _run(context, target, spec, planned, expected, accepted, preparation.history, proved)
 
 
 async def _run(
@@ -147,6 +147,7 @@ async def _run(
     spec: ConnectionSpec,
     planned: Planned,
     expected: Estimate,
+    accepted: tuple[PlanWarning, ...],
     history: Timings | None,
     proved: Proved | None,
 ) -> ConversionResult:
@@ -179,16 +180,17 @@ async def _run(
             seconds = loop.time() - began
             text = render(
                 ConversionReport(
-                    target,
-                    str(spec),
-                    expected,
-                    started,
-                    seconds,
-                    tuple(phases),
-                    proof,
-                    outcome,
-                    log.path.name,
-                    log.error,
+                    target=target,
+                    where=str(spec),
+                    expected=expected,
+                    accepted=accepted,
+                    started=started,
+                    seconds=seconds,
+                    phases=tuple(phases),
+                    proof=proof,
+                    outcome=outcome,
+                    log=log.path.name,
+                    log_error=log.error,
                 )
             )
             await context.file(REPORT_FILE, text.encode())

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.events import PhaseFinished, Tally
+from core.retype.course import total_of
 from core.retype.estimate import Estimate
-from core.retype.model import Phase
+from core.retype.model import Phase, PlanWarning
 from core.retype.proof import Proof
 from core.runbook.markdown import bullets, code, table
 from core.runbook.words import span
@@ -20,6 +21,7 @@ class ConversionReport:
 
     Attributes:
         where: the connection in words, without secrets.
+        accepted: the warnings that were accepted before it began.
         outcome: `committed`, `rolled back`, or that it is not decided yet.
         log: name of the statement log in the run directory.
         log_error: why the log is incomplete, None when it is whole.
@@ -28,6 +30,7 @@ class ConversionReport:
     target: str
     where: str
     expected: Estimate
+    accepted: tuple[PlanWarning, ...]
     started: datetime
     seconds: float
     phases: tuple[PhaseFinished, ...]
@@ -38,12 +41,12 @@ class ConversionReport:
 
 
 def tally_lines(tallies: Iterable[Tally]) -> list[str]:
-    """The counts as sentences: in total, then by root key, what belongs together in one line.
+    """The counts, added up, as sentences: in total, then by root key, what belongs together in one line.
 
     For example `Total users.id foreign keys dropped: 42, recreated: 42`.
     """
     by_noun: dict[tuple[str, str], dict[str, int]] = {}
-    for tally in tallies:
+    for tally in total_of(tallies):
         noun, _, verb = tally.what.rpartition(" ")
         by_noun.setdefault((noun, tally.root), {})[verb] = tally.count
     nouns = list(dict.fromkeys(noun for noun, _ in by_noun))
@@ -103,7 +106,7 @@ def render(report: ConversionReport) -> str:
                 )
                 or "None.",
                 "## Warnings that were accepted",
-                bullets(f"{code(w.id)}: {code(w.reason)} {code(w.consequence)}" for w in plan.warnings) or "None.",
+                bullets(f"{code(w.id)}: {code(w.reason)} {code(w.consequence)}" for w in report.accepted) or "None.",
                 "## Way back",
                 _way_back(report),
             )

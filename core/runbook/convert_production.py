@@ -8,7 +8,7 @@ from core.errors import Refused
 from core.retype.model import PlanWarning
 from core.runbook import gates
 from core.runbook.conversion import ConversionResult, Preparation, convert, scope_request
-from core.runbook.decide import ENUMERATED
+from core.runbook.decide import ENUMERATED, decided_request
 from core.runbook.evidence import read_evidence
 from core.runbook.facts import (
     CONVERSION_OUTCOME,
@@ -42,14 +42,15 @@ async def convert_production(context: StepContext) -> str:
         return Preparation(
             checked=(
                 "Production is as it was investigated.",
-                *(f"{report.name}: {report.value}" for report in reports),
+                *(f"{report.name}: {report.value}" for report in reports if report.open),
                 *(("Every statement was rehearsed.",) if not missing else ()),
             ),
+            details=tuple(f"Overridden: {report.name}: {report.value}" for report in reports if not report.open),
             warnings=unrehearsed(missing),
             history=rehearsal.timings,
         )
 
-    return await finish(context, await convert(context, "production", scope_request(context.settings), prepare=prepare))
+    return await finish(context, await convert(context, "production", decided_request(context), prepare=prepare))
 
 
 async def convert_one(context: StepContext) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from core.errors import Refused
 from core.events import Choice
+from core.retype.course import total_of
+from core.retype.model import ScopeRequest
 from core.retype.script import render_script
 from core.runbook.agreement import plan_settled
 from core.runbook.conversion import scope_request
 from core.runbook.conversion_report import tally_lines
-from core.runbook.facts import DECISION_APPROACH, DECISION_PLAN, SCRIPT_FILE
+from core.runbook.facts import DECISION_APPROACH, DECISION_PLAN, DECISION_SOFT_REFERENCES, SCRIPT_FILE
 from core.runbook.model import StepContext
 from core.runbook.words import counted
 
@@ -22,12 +25,21 @@ TIME = timedelta(hours=8)
 """Long enough to ask colleagues."""
 
 
+def decided_request(context: StepContext) -> ScopeRequest:
+    """What the settings ask for, with what was decided about soft references where they leave it open."""
+    request = scope_request(context.settings)
+    decided = context.state.facts.get(DECISION_SOFT_REFERENCES)
+    return replace(request, soft_references=decided) if decided and request.soft_references == "ask" else request
+
+
 async def decide(context: StepContext) -> str:
     """Ask for the approach, and write the six-phase script of production's plan as evidence."""
     request = scope_request(context.settings)
     spec, identity = await context.target("production")
-    plan = (await plan_settled(context, "production", spec, identity, request)).plan
-    keys = counted(len(plan.scope.foreign_keys), "foreign key")
+    planned = await plan_settled(context, "production", spec, identity, request)
+    plan = planned.plan
+    tallies = total_of(tally for statement in plan.statements for tally in statement.tallies if not tally.root)
+    keys = counted(sum(tally.count for tally in tallies if tally.what == "foreign keys dropped"), "foreign key")
     answer = await context.ask(
         "How are the foreign keys recreated?",
         (
@@ -49,7 +61,7 @@ async def decide(context: StepContext) -> str:
         expires_in=TIME,
         target="production",
         details=(
-            *tally_lines(tally for statement in plan.statements for tally in statement.tallies),
+            *tally_lines(tallies),
             "C (staged: phases 1 and 2, a review of what was dropped, then the rest) is not in this version.",
         ),
         way_back="Nothing is changed by deciding; the step can be run again.",
@@ -57,6 +69,8 @@ async def decide(context: StepContext) -> str:
     if answer == LATER:
         raise Refused("It was not decided.", advice="Run the step again when it is.")
     await context.file(SCRIPT_FILE, render_script(plan).encode())
+    if planned.request.soft_references != "ask":
+        await context.fact(DECISION_SOFT_REFERENCES, planned.request.soft_references)
     await context.fact(DECISION_PLAN, plan.fingerprint)
     await context.fact(DECISION_APPROACH, answer)
     return f"approach {answer}: {keys}; the complete script is among the evidence"

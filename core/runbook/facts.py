@@ -25,6 +25,9 @@ DECISION_APPROACH = "decision.approach"
 DECISION_PLAN = "decision.plan"
 """Fingerprint of the plan whose script was written for approach B."""
 
+DECISION_SOFT_REFERENCES = "decision.soft_references"
+"""`all` or `none`: what becomes of columns that reference without a foreign key, in every conversion of the run."""
+
 # Task 5, the rehearsal on the test database.
 REHEARSAL_PROVED = "rehearsal.proved"
 REHEARSAL_OUTCOME = "rehearsal.outcome"

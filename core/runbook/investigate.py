@@ -6,19 +6,17 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from core.errors import QueryFailed
 from core.postgres.catalog import Catalog, Relation
-from core.postgres.connect import ConnectionSpec, connect
+from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
 from core.postgres.inspect import Progress
 from core.postgres.sql import qualified, quote_identifier
-from core.retype.advice import described
 from core.retype.estimate import estimate
 from core.runbook.conversion import scope_request
 from core.runbook.facts import REPORT_FILE
 from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type, render
 from core.runbook.model import StepContext
-from core.runbook.planning import milliseconds, plan_conversion, show_inspection
+from core.runbook.planning import plan_conversion, reading, show_inspection
 from core.runbook.words import counted
 from core.settings import Settings
 
@@ -57,16 +55,9 @@ async def find_out(
     wanted = settings.investigation
     planned = await plan_conversion(spec, identity, scope_request(settings), settings.limits, progress=progress)
     catalog = planned.catalog
-    connection = await connect(spec, statement_timeout_ms=milliseconds(settings.limits.read))
-    try:
+    async with reading(spec, settings.limits) as connection:
         revisions = await _revisions(connection, catalog)
         counts = {name: await _count(connection, find_table(catalog, name)) for name in wanted.count_tables}
-    except asyncpg.PostgresError as error:
-        raise QueryFailed(
-            f"The database could not be read: {described(error)}", advice="Look at the message, and try again."
-        ) from error
-    finally:
-        connection.terminate()
     return Findings(
         at=datetime.now(UTC),
         where=str(spec),

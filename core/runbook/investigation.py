@@ -69,6 +69,12 @@ def key_type(catalog: Catalog, name: str) -> str | None:
         return None
 
 
+def key_types(catalog: Catalog) -> dict[str, int]:
+    """How many columns of primary keys there are of each type, the most frequent first."""
+    columns = {(c.relation, attnum) for c in catalog.constraints if c.kind == "p" for attnum in c.columns}
+    return dict(Counter(catalog.column[key].type for key in sorted(columns)).most_common())
+
+
 def keys_by_root(plan: Plan) -> dict[str, dict[str, int]]:
     """The columns to retype by root key: how many of each role."""
     found: dict[str, Counter[str]] = {}
@@ -128,7 +134,7 @@ def render(findings: Findings) -> str:
                 f"Made: {findings.at:%Y-%m-%d %H:%M:%S} UTC",
                 f"Database: {code(findings.where)}",
                 f"Identity: {code(str(plan.identity))}",
-                f"Server: {code(server.version)}",
+                f"Server: PostgreSQL {code(server.version)}",
                 f"Role: {code(server.role)}{' (superuser)' if server.is_superuser else ''}",
                 f"Catalog's fingerprint: {code(plan.catalog)}",
             )
@@ -164,6 +170,8 @@ def render(findings: Findings) -> str:
                 f"Statements of the conversion: {figures['statements']:,}",
             )
         ),
+        "## Primary keys by type",
+        table(("type", "columns"), ((code(name), f"{count:,}") for name, count in key_types(findings.catalog).items())),
         "## Keys and the columns that belong to them",
         _keys(plan),
         "## What else the conversion touches",

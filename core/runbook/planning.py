@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import asyncpg
 
-from core.errors import QueryFailed
+from core.errors import ConnectionFailed, QueryFailed
 from core.events import Reading
 from core.postgres.catalog import Catalog
 from core.postgres.connect import ConnectionSpec, connect
+from core.postgres.connection_errors import lost
 from core.postgres.identity import Identity
 from core.postgres.inspect import InspectionProgress, Progress, inspect
 from core.retype.activity import Activity, read_activity
@@ -63,22 +66,44 @@ async def plan_conversion(
         UsageError: a column that the request names cannot be used.
         ConnectionFailed, QueryFailed: the database could not be read.
     """
-    timeout = milliseconds(limits.read)
     if catalog is None:
-        catalog = await inspect(spec, connections=limits.connections, progress=progress, statement_timeout_ms=timeout)
+        catalog = await read_catalog(spec, limits, progress)
     scope = await asyncio.to_thread(decide_scope, catalog, request)
-    connection = await connect(spec, statement_timeout_ms=timeout)
-    try:
+    async with reading(spec, limits) as connection:
         activity = await read_activity(connection, catalog, scope)
-    except asyncpg.PostgresError as error:
+    plan = await asyncio.to_thread(_plan, scope, identity, catalog, activity)
+    return Planned(request, identity, catalog, activity, plan)
+
+
+@asynccontextmanager
+async def reading(spec: ConnectionSpec, limits: LimitsSettings) -> AsyncGenerator[asyncpg.Connection]:
+    """A session that only reads, each query bounded by the settings.
+
+    Raises:
+        ConnectionFailed: there is no connection, or it was lost.
+        QueryFailed: the server refused or cancelled a query.
+    """
+    connection = await connect(spec, statement_timeout_ms=milliseconds(limits.read))
+    try:
+        yield connection
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        if lost(error):
+            raise ConnectionFailed(
+                f"The connection to {spec} was lost while the database was read.",
+                advice="Try again when the server answers.",
+            ) from error
+        said = described(error) if isinstance(error, asyncpg.PostgresError) else str(error)
         raise QueryFailed(
-            f"What goes on in the database could not be read: {described(error)}",
-            advice="Look at the message, and try again.",
+            f"The database could not be read: {said}", advice="Look at the message, and try again."
         ) from error
     finally:
         connection.terminate()
-    plan = await asyncio.to_thread(_plan, scope, identity, catalog, activity)
-    return Planned(request, identity, catalog, activity, plan)
+
+
+async def read_catalog(spec: ConnectionSpec, limits: LimitsSettings, progress: Progress | None = None) -> Catalog:
+    """The catalog, read within the settings' limits; raises as `core.postgres.inspect.inspect` does."""
+    timeout = milliseconds(limits.read)
+    return await inspect(spec, connections=limits.connections, progress=progress, statement_timeout_ms=timeout)
 
 
 def milliseconds(span: timedelta) -> int:

@@ -8,10 +8,10 @@ from core.errors import PgrecastError, ProofFailed, Refused
 from core.events import Tally
 from core.postgres.catalog import Catalog
 from core.postgres.identity import Identity
-from core.postgres.inspect import inspect
 from core.retype.estimate import Timings
 from core.retype.proof import Proof
-from core.runbook.conversion import Preparation, convert, scope_request
+from core.runbook.conversion import Preparation, convert
+from core.runbook.decide import decided_request
 from core.runbook.facts import (
     REHEARSAL_FILE,
     REHEARSAL_FOREIGN_KEYS,
@@ -23,7 +23,7 @@ from core.runbook.facts import (
     REHEARSAL_SECONDS,
 )
 from core.runbook.model import StepContext
-from core.runbook.planning import Planned, milliseconds, plan_conversion, show_inspection
+from core.runbook.planning import Planned, plan_conversion, read_catalog, show_inspection
 from core.runbook.rehearsal import Rehearsal, not_rehearsed, statements_of
 from core.runbook.words import counted, span
 
@@ -52,7 +52,7 @@ async def rehearse(context: StepContext) -> str:
         await context.fact(REHEARSAL_PROVED, proof.held)
 
     try:
-        result = await convert(context, "test", scope_request(context.settings), prepare=prepare, proved=proved)
+        result = await convert(context, "test", decided_request(context), prepare=prepare, proved=proved)
     except ProofFailed:
         await context.fact(REHEARSAL_PROVED, False)
         raise
@@ -72,8 +72,6 @@ async def _compare_with_production(
     Raises:
         Refused: the test database is the production database.
     """
-    if not context.settings.has_target("production"):
-        return None, ("No production database is configured: what this rehearsal leaves out is not known.",)
     try:
         spec, identity = await context.target("production")
         _require_another(planned.identity, identity)
@@ -120,13 +118,7 @@ async def verify_foreign_keys(context: StepContext) -> str:
     if not known:
         raise Refused("Nothing was rehearsed yet.", advice="Run step 5.1 first.")
     spec, _ = await context.target("test")
-    limits = context.settings.limits
-    catalog = await inspect(
-        spec,
-        connections=limits.connections,
-        progress=show_inspection(context),
-        statement_timeout_ms=milliseconds(limits.read),
-    )
+    catalog = await read_catalog(spec, context.settings.limits, show_inspection(context))
     found, before = foreign_keys(catalog), int(known["before"])
     if found != before:
         raise ProofFailed(

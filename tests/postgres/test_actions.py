@@ -315,6 +315,20 @@ async def test_soft_references_are_asked_for(pair: Pair, tmp_path: Path) -> None
         await run(undecided, "5.1", rehearse)
 
 
+async def test_what_was_decided_about_soft_references_holds_for_the_whole_run(pair: Pair, tmp_path: Path) -> None:
+    for database in (pair.production, pair.test):
+        await execute(database, "ALTER TABLE folders ADD COLUMN user_id uuid")
+    world = make_world(pair, tmp_path, taking(RETYPE, DYNAMIC))
+    await run(world, "2.2", investigate)
+    await run(world, "4.1", decide)
+    assert world.state.facts[facts.DECISION_SOFT_REFERENCES] == "all"
+    world.answers = taking(CONVERT, ACCEPT, COMMIT)  # a second question about them would end in a refusal
+    await run(world, "5.1", rehearse)
+    await run(world, "7.3", convert_production)
+    after = await inspect(pair.production.spec)
+    assert next(c.type for c in after.columns if c.name == "user_id") == "character varying(36)"
+
+
 async def test_a_warning_must_be_accepted(pair: Pair, tmp_path: Path) -> None:
     await execute(
         pair.test,
