@@ -18,7 +18,13 @@ from core.postgres.embedded import EmbeddedServer
 from tests.databases import Database, Server, create_database, drop_database, run_sync
 
 # No durability: these clusters live for one session.
-EMBEDDED_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+EMBEDDED_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "max_prepared_transactions": "10",
+    "wal_level": "logical",
+}
 
 
 def pytest_configure() -> None:

@@ -102,7 +102,9 @@ def decide_scope(catalog: Catalog, request: ScopeRequest) -> Scope:
     }
     candidates = [
         (key, evidence)
-        for key, evidence in find_soft_references(catalog, source, inside, referenced)
+        for key, evidence in find_soft_references(
+            catalog, source, inside, referenced, _primary_keys(catalog, request.types.target)
+        )
         if key not in excluded
     ]
     chosen = request.soft_references == "all"

@@ -13,7 +13,11 @@ _SUFFIX = re.compile(r"(?:_(?:id|uuid|uid|guid|key|ref)|(?<=[a-z])I[Dd])$")
 
 
 def find_soft_references(
-    catalog: Catalog, type_text: str, keys: Iterable[ColumnKey], referenced: Mapping[ColumnKey, ColumnKey]
+    catalog: Catalog,
+    type_text: str,
+    keys: Iterable[ColumnKey],
+    referenced: Mapping[ColumnKey, ColumnKey],
+    converted: Iterable[ColumnKey],
 ) -> tuple[tuple[ColumnKey, tuple[str, ...]], ...]:
     """Columns of tables, of the keys' type, outside `keys`, whose names speak for a reference.
 
@@ -21,13 +25,14 @@ def find_soft_references(
         type_text: the keys' type, as `format_type` writes it.
         keys: the columns that are in the scope already.
         referenced: for those of them that have a foreign key, the column that it references.
+        converted: primary keys that have the new type already.
 
     Returns:
         Each column with its evidence, in order of schema, table and place.
     """
     inside = set(keys)
     tables: defaultdict[str, list[Column]] = defaultdict(list)
-    for key in sorted(inside - referenced.keys(), key=lambda key: by_name(catalog, key)):
+    for key in sorted({*inside, *converted} - referenced.keys(), key=lambda key: by_name(catalog, key)):
         column = catalog.column[key]
         if column.inherited == 0:
             for name in _singulars(column.table):

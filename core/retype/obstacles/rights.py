@@ -30,7 +30,10 @@ def blockers(catalog: Catalog, scope: Scope, closure: Closure, activity: Activit
                 f"Connect as {quote_identifier(owner)}, or GRANT {quote_identifier(owner)} TO {role}.",
             )
     yield from _not_given_back(catalog, closure, activity)
-    for oid in sorted(activity.no_references, key=lambda oid: _table(catalog, oid)):
+    referenced = {key.foreign_relation for key in foreign_keys.recreated(catalog, scope)}
+    owned = {oid for oid in referenced if catalog.relation[oid].owner in activity.acts_as}
+    not_owned = referenced & tables_altered(catalog, scope, closure) - owned  # has a blocker already
+    for oid in sorted(activity.no_references & referenced - not_owned, key=lambda oid: _table(catalog, oid)):
         yield Blocker(
             f"no-references:{_table(catalog, oid)}",
             f"table {_table(catalog, oid)}",

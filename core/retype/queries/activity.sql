@@ -26,10 +26,12 @@ GROUP BY 1, 2, 3, 4, 5, 6
 ORDER BY 1
 
 -- name: activity_prepared_transactions
+-- A prepared transaction's locks belong to no session; its lock on its own id tells which virtual transaction they are of.
 SELECT p.gid, p.owner::text AS owner, extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS seconds,
        array_agg(DISTINCT l.relation::oid) AS relations
 FROM pg_prepared_xacts p
-JOIN pg_locks l ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::text
+JOIN pg_locks x ON x.locktype = 'transactionid' AND x.transactionid = p.transaction AND x.pid IS NULL
+JOIN pg_locks l ON l.virtualtransaction = x.virtualtransaction AND l.pid IS NULL
 WHERE p.database = current_database() AND l.locktype = 'relation' AND l.relation = ANY ($1::oid[])
 GROUP BY 1, 2, 3
 ORDER BY 1
