@@ -40,8 +40,11 @@ FROM pg_catalog.pg_locks AS locks
 JOIN pg_catalog.pg_class AS class ON class.oid = locks.relation
 JOIN pg_catalog.pg_namespace AS relation ON relation.oid = class.relnamespace
 LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = locks.pid
-LEFT JOIN pg_catalog.pg_prepared_xacts AS prepared
-  ON locks.pid IS NULL AND locks.virtualtransaction = '-1/' || prepared.transaction::text
+-- The lock on its own id tells which prepared transaction it is; its virtual transaction is the one that it was begun in.
+LEFT JOIN pg_catalog.pg_locks AS own
+  ON locks.pid IS NULL AND own.pid IS NULL AND own.locktype = 'transactionid'
+    AND own.virtualtransaction = locks.virtualtransaction
+LEFT JOIN pg_catalog.pg_prepared_xacts AS prepared ON prepared.transaction = own.transactionid
 WHERE locks.locktype = 'relation' AND locks.granted
   AND locks.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
   AND locks.relation = ANY ($1::oid[])
