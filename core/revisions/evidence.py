@@ -140,8 +140,8 @@ def weigh(replay: Replay, live: Schema, live_major: int) -> Evidence:
 def key_type_pairs(timelines: Mapping[Item, Mapping[str, _Timeline]], live: Schema) -> frozenset[TypePair]:
     """The differences of type that run through the whole database.
 
-    A live type counts as another one's stand-in when more primary-key columns of it are wanted as that other type than
-    are wanted as they are. Tables that somebody made by hand with other keys than the rest do not reach that.
+    A live type stands in for a wanted one when more primary-key columns differ so than there are of either type that are
+    as they are wanted. A few tables that somebody made by hand with other keys than the rest do not reach that.
     """
     votes: Counter[tuple[str, str]] = Counter()
     for item, attributes in live.items():
@@ -157,7 +157,7 @@ def key_type_pairs(timelines: Mapping[Item, Mapping[str, _Timeline]], live: Sche
     return frozenset(
         TypePair(found, wanted)
         for (found, wanted), count in votes.items()
-        if wanted != found and count > votes[found, found]
+        if wanted != found and count > votes[found, found] and count > votes[wanted, wanted]
     )
 
 

@@ -138,7 +138,8 @@ async def read_graph(project: ApplicationProject, log: Log) -> Graph:
             elif event["event"] == "history":
                 history = event
     try:
-        ordered = in_order(reversed(revisions))
+        # By name, for Alembic's order of branches follows that of files on the disk.
+        ordered = in_order(sorted(revisions, key=lambda revision: revision.id))
     except ValueError as error:
         raise ConfigurationError(
             f"The application's history does not fit together: {error}.", advice="Correct its revisions."

@@ -9,7 +9,6 @@ from core.revisions.evidence import Status
 from core.revisions.locate import Location, Verdict
 from core.revisions.obstacles import DROP_IF_EMPTY, Obstacle
 from core.revisions.survey import Survey
-from core.revisions.version_table import Claim
 
 MOST_ITEMS = 40
 
