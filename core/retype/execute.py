@@ -7,12 +7,13 @@ way, a cancelled task included, ends in a rollback before the error is raised, a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import asyncpg
 
@@ -113,13 +114,18 @@ class Conversion:
         self._over = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        cancelled = isinstance(error, asyncio.CancelledError)
+        await self.close("cancelled" if cancelled else f"failed: {error}" if error else "nobody decided")
 
     @property
     def xid(self) -> str:
@@ -275,13 +281,13 @@ class Conversion:
 
     # --- the end -------------------------------------------------------------------------------------------------------
 
-    async def hold(self) -> NoReturn:
-        """Keep the connection alive and show who waits, until this is cancelled; that ends nothing.
+    async def hold(self) -> None:
+        """Keep the connection alive and show who waits, until the transaction has ended or this is cancelled.
 
         Raises:
-            ConversionFailed: the connection was lost. Everything is as it was.
+            ConversionFailed: it was aborted, or the connection was lost. Everything is as it was.
         """
-        while True:
+        while self.outcome is None:
             self._ping = asyncio.create_task(self._connection.execute("SELECT"))
             try:
                 # Cancelled, it would send a cancel request, which might hit the COMMIT after it.
@@ -290,7 +296,12 @@ class Conversion:
                 raise await self._failed(error) from error
             waiters = self._observer.waiters if self._observer else ()
             self._say("hold", seconds=round(self.progress.elapsed, 1), waiters=list(map(str, waiters)))
-            await asyncio.sleep(KEEPALIVE)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), KEEPALIVE)
+        if self._aborted_because:
+            raise ConversionFailed(
+                f"{self._aborted_because}.", state=AS_IT_WAS, advice="Start again when you are ready."
+            )
 
     async def commit(self) -> None:
         """COMMIT, and ANALYZE what was rewritten. Once begun it is finished, even when the task is cancelled.
@@ -321,22 +332,25 @@ class Conversion:
             the seconds that both took.
         """
         began = self._now
-        if self._worker is not None and self.outcome is None:
+        if self.outcome is None:
             self._aborted_because = reason
+        if self._worker is not None and self.outcome is None:
             self._worker.cancel()
             await self._over.wait()
         else:
             await self.rollback(reason)
         return self._now - began
 
-    async def close(self) -> None:
-        """Roll back if nobody has decided, and let go of the connections."""
-        await self.rollback("nobody decided")
-        if self._observer is not None:
-            await self._observer.stop()
-        if self._transaction is not None:
-            await self._transaction.close()
-        self._log.sync()
+    async def close(self, reason: str = "nobody decided") -> None:
+        """Roll back if it has not ended, and let go of the connections."""
+        try:
+            await self.rollback(reason)
+        finally:
+            if self._observer is not None:
+                await self._observer.stop()
+            if self._transaction is not None:
+                await self._transaction.close()
+            self._log.sync()
 
     async def _commit(self, after: Catalog) -> None:
         transaction = self._open_transaction
@@ -395,7 +409,7 @@ class Conversion:
     async def _last_ping(self) -> None:
         """Let the last sign of life arrive before something else goes over the connection."""
         if self._ping is not None:
-            await asyncio.wait([self._ping])
+            await asyncio.gather(self._ping, return_exceptions=True)
 
     async def _end(self, outcome: Outcome, reason: str) -> None:
         self.outcome = outcome

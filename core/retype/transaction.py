@@ -35,11 +35,11 @@ SETTINGS: Mapping[str, str] = {
     "check_function_bodies": "off",
     "standard_conforming_strings": "on",
     "default_tablespace": "",
-    "synchronous_commit": "on",
     "jit": "off",
-    # When the client is gone the server stops at once, instead of holding every lock until the statement's end.
-    "client_connection_check_interval": "2s",
 }
+# When the client is gone the server stops at once, instead of holding every lock until the statement's end. Since
+# version 14, and not on every system.
+CLIENT_CHECK: Mapping[str, str] = {"client_connection_check_interval": "2s"}
 
 
 def is_connection_lost(error: BaseException, connection: asyncpg.Connection) -> bool:
@@ -97,6 +97,13 @@ class Transaction:
         wanted = {**SETTINGS, **settings}
         known = {row["name"] for row in await self.connection.fetch(QUERIES["known_settings"], list(wanted))}
         await self.set_local({name: value for name, value in wanted.items() if name in known})
+        if await self.connection.fetchval("SHOW synchronous_commit") == "off":
+            await self.set_local(
+                {"synchronous_commit": "on"}
+            )  # or a crash could take back what was reported as committed
+        with contextlib.suppress(asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError):
+            async with self.connection.transaction():
+                await self.set_local(CLIENT_CHECK)
 
     async def identify(self) -> None:
         """Give the transaction its id."""

@@ -216,10 +216,9 @@ async def test_a_plan_with_a_blocker_is_refused(world: World) -> None:
 
 async def test_only_one_conversion_at_a_time(world: World) -> None:
     async with world.conversion() as first:
-        second = world.conversion()
         with pytest.raises(Refused, match="Another conversion"):
-            await second.open()
-        await second.close()
+            async with world.conversion():
+                pass
         await first.rollback()
     assert len(world.recorder.of(TransactionOpened)) == 1
 
@@ -256,7 +255,11 @@ async def test_abort_in_mid_statement_says_how_long_it_took(world: World) -> Non
 async def test_abort_while_held(world: World) -> None:
     async with world.conversion() as conversion:
         await through(conversion)
+        holding = asyncio.create_task(conversion.hold())
+        await until(lambda: any(r.name == "hold" for r in world.recorder.readings))
         await conversion.abort("enough")
+        with pytest.raises(ConversionFailed, match="enough"):
+            await holding
     assert (world.ended.outcome, world.ended.reason) == ("rolled_back", "enough")
 
 
