@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from core.demo.incident import Incident
 from core.errors import ConversionFailed, JournalError, PgrecastError, Refused, UsageError
 from core.events import ConversionPlanned, Question, TransactionEnded, TransactionOpened
 from core.postgres.catalog import Catalog
+from core.postgres.connect import ConnectionSpec
 from core.postgres.fingerprint import compare, fingerprint
 from core.postgres.inspect import inspect
 from core.runbook import facts
@@ -489,3 +491,36 @@ async def test_one_step_needs_nothing_before(pair: Pair, tmp_path: Path) -> None
     assert world.state.facts[facts.CONVERSION_OUTCOME] == "committed"
     with pytest.raises(Refused, match="nothing to convert"):
         await run(world, "1.1", convert_one)
+
+
+# --- the demo's incident -----------------------------------------------------------------------------------------------
+
+
+async def test_the_incident_from_investigation_to_commit(
+    incident: Incident, production_copy: ConnectionSpec, tmp_path: Path
+) -> None:
+    world = StepWorld(
+        tmp_path, Settings.load(), {"production": production_copy, "test": incident.test}, taking(LEAVE, DYNAMIC)
+    )
+    summary = await run(world, "2.2", investigate)
+    assert "is needed" in summary
+    assert not any(world.state.facts[facts.INVESTIGATION_INDICATORS].values())
+    await run(world, "4.1", decide)
+
+    before = await inspect(incident.test)
+    world.answers = taking(CONVERT, ACCEPT, ROLLBACK)
+    await run(world, "5.1", rehearse)
+    await run(world, "5.2", verify_foreign_keys)
+    assert unchanged(before, await inspect(incident.test))
+    keys = world.state.facts[facts.REHEARSAL_FOREIGN_KEYS]
+    assert keys["dropped"] == keys["recreated"] >= 95
+    # The test database differs a little, and what that leaves out is named.
+    assert world.state.facts[facts.REHEARSAL_MISSING]
+
+    world.answers = CONFIRMED
+    before = await inspect(production_copy)
+    assert (await run(world, "7.3", convert_production)).startswith("committed")
+    after = await inspect(production_copy)
+    assert next(c.type for c in after.columns if (c.table, c.name) == ("users", "id")) == "character varying(36)"
+    assert len(list(after.foreign_keys())) == len(list(before.foreign_keys()))
+    assert "users.id foreign keys dropped: 37, recreated: 37" in world.evidence(REPORT_FILE)

@@ -9,6 +9,7 @@ import pytest
 
 from core.runbook import gates
 from core.runbook.model import Step, StepKind
+from core.runbook.one_step import CONVERSION, STEP
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import RunState
 from core.settings import Settings
@@ -256,6 +257,14 @@ def test_a_gate_leads_to_a_step_that_exists() -> None:
 def test_a_step_that_does_not_exist() -> None:
     with pytest.raises(KeyError):
         RECOVERY.step("7.8")
+
+
+def test_the_one_step_run_has_no_gates() -> None:
+    step = CONVERSION.step(STEP)
+    assert [len(task.steps) for task in CONVERSION.tasks] == [1]
+    assert step.kind is StepKind.DESTRUCTIVE
+    assert step.gates == ()
+    assert step.action is not None
 
 
 def test_nothing_of_one_machine_or_incident() -> None:
