@@ -25,8 +25,9 @@ INSPECTION_SECONDS = 0.5
 ROLLBACK_SECONDS = 0.1
 ROLLBACK_BYTES_PER_SECOND = 2e9
 """A rollback only removes the new files."""
-PEAK_GROWTH = (1.2, 1.4)
-"""Peak growth of the database against the tables to rewrite and their indexes, from measurements."""
+PEAK_GROWTH = (1.2, 1.8)
+"""Peak growth of the database against the tables to rewrite and their indexes: measured, for uuid to varchar(36), 1.2 to
+1.4 on tables of ordinary width and 1.75 on tables of little but keys."""
 
 
 class Timing(BaseModel):

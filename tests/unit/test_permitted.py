@@ -16,10 +16,11 @@ from core.retype.proof import compare_catalogs
 from tests.catalogs import SERVER
 
 USERS, PLAIN, VIEW, OTHER_VIEW, SEQUENCE = 1, 2, 3, 4, 5
+PAIR = TypePair()
 RULE = Address("pg_rewrite", 30)
 
 
-def before(types: TypePair = TypePair()) -> Catalog:
+def before(types: TypePair = PAIR) -> Catalog:
     return Catalog(
         SERVER,
         relations=(
@@ -54,12 +55,12 @@ def before(types: TypePair = TypePair()) -> Catalog:
     )  # fmt: skip
 
 
-def plan(types: TypePair = TypePair(), *repairs: Repair) -> Plan:
+def plan(types: TypePair = PAIR, *repairs: Repair) -> Plan:
     scope = Scope(types, (ScopedColumn((USERS, 1), "users.id", "key", "users.id", ""),), ())
     return Plan(Identity("1", 5, "app"), "", scope, (), repairs=repairs)
 
 
-def converted(catalog: Catalog, types: TypePair = TypePair()) -> Catalog:
+def converted(catalog: Catalog, types: TypePair = PAIR) -> Catalog:
     """What a conversion of users.id makes of it."""
     return with_columns(catalog, lambda c: replace(c, type=types.target) if c.table in {"users", "named"} else c)
 
@@ -69,7 +70,7 @@ def with_columns(catalog: Catalog, change: Callable[[Column], Column]) -> Catalo
 
 
 def differences(after: Catalog, *repairs: Repair) -> list[str]:
-    return [f"{d.object}: {d.property}" for d in compare_catalogs(plan(TypePair(), *repairs), before(), after)]
+    return [f"{d.object}: {d.property}" for d in compare_catalogs(plan(PAIR, *repairs), before(), after)]
 
 
 def test_the_types_of_the_scope_and_of_views_over_it_follow() -> None:

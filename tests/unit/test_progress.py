@@ -50,8 +50,8 @@ def test_without_a_rehearsal_bytes_count() -> None:
     users, deals, foreign_key = expected.statements[2:5]
     assert near(deals, 3 * users, 0.01)
     assert near(foreign_key, 0.15 * (users + deals), 0.01)
-    assert expected.peak_bytes == (480 * MB, 560 * MB)
-    assert "480 MB to 560 MB" in expected.disk
+    assert expected.peak_bytes == (480 * MB, 720 * MB)
+    assert "480 MB to 720 MB" in expected.disk
     assert near(sum(expected.phase(phase) for phase in Phase), expected.seconds)
     assert "rehearsal" in expected.basis
 
