@@ -34,6 +34,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.log import LogScreen
 from tui.screens.task import TaskScreen
 from tui.store import Role, Store
+from tui.summary import configured_targets
 from tui.widgets.header import WIDE
 from tui.widgets.too_small import HEIGHT, WIDTH
 
@@ -92,6 +93,7 @@ class Console(App[str]):
         self.runbook = runbook
         self.settings = settings
         self.store = Store(client, role=role, name=name, reconnect=reconnect, now=now)
+        self.configured = configured_targets(settings)
         self.commands = Commands(self)
         self._named = {action.id: action for action in self.actions}
         self._farewell = farewell

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
+from core.errors import PgrecastError
 from core.events import Json, Question
+from core.postgres.connection_spec import ConnectionSpec
 from core.runbook.facts import WINDOW_CHOSEN
 from core.runbook.gates import needs, reports
 from core.runbook.model import GateReport, Runbook, Step, StepKind, Task
@@ -172,6 +176,32 @@ def can_tick(step: Step) -> bool:
     return step.action is None
 
 
+MARKS = {
+    StepStatus.TODO: "[ ]",
+    StepStatus.RUNNING: "[>]",
+    StepStatus.ASKING: "[?]",
+    StepStatus.DONE: "[x]",
+    StepStatus.TICKED: "[t]",
+    StepStatus.FAILED: "[!]",
+    StepStatus.UNDECIDED: "[~]",
+}
+NOT_BUILT = "[-]"
+
+
+def mark(step: Step, state: StepState) -> str:
+    """`[x]` done, `[t]` ticked, `[ ]` to do, `[>]` running, `[?]` asking, `[!]` failed, `[~]` undecided, `[-]` not built."""
+    return NOT_BUILT if state.status is StepStatus.TODO and not step.built else MARKS[state.status]
+
+
+def status_words(step: Step, state: StepState) -> str:
+    """The mark in words: `ticked by anna, unverified`."""
+    if state.status is StepStatus.TICKED:
+        return f"ticked by {state.actor.name if state.actor else 'somebody'}, unverified"
+    if state.status is StepStatus.TODO and not step.built:
+        return "not yet built"
+    return state.status.value
+
+
 def step_line(step: Step, state: RunState, settings: Settings, readings: Readings, now: datetime) -> str:
     """What there is to say of a step in one line."""
     found = state.step(step.id)
@@ -204,7 +234,7 @@ def step_line(step: Step, state: RunState, settings: Settings, readings: Reading
 def how(step: Step) -> str:
     """Who does the step, and by which key."""
     if not step.built:
-        return f"{step.kind.value}, not yet built: do it by hand, space ticks"
+        return "not yet built: by hand, space ticks"
     if step.action is None:
         return f"{step.kind.value}: space ticks"
     asks = {StepKind.DESTRUCTIVE: ", asks first", StepKind.DECISION: ", asks"}.get(step.kind, "")
@@ -281,10 +311,25 @@ def main_target(state: RunState) -> str:
     return PRODUCTION if PRODUCTION in state.targets or not state.targets else next(iter(state.targets))
 
 
-def target_words(target: str, state: RunState) -> str:
-    """`ma_saas_platform @ db.example`; says so when nobody has connected yet."""
+def target_words(target: str, state: RunState, configured: Mapping[str, str] | None = None) -> str:
+    """`ma_saas_platform @ db.example`; what is configured, and that nobody has connected to it, before that is known."""
     found = state.targets.get(target)
-    return f"{found.identity.database} @ {found.address}" if found else "not connected yet"
+    if found is not None:
+        return f"{found.identity.database} @ {found.address}"
+    named = (configured or {}).get(target)
+    return f"{named} (not connected yet)" if named else "not connected yet"
+
+
+def configured_targets(settings: Settings) -> dict[str, str]:
+    """The targets that the settings name, as `target_words` would."""
+    found: dict[str, str] = {}
+    for name in ("production", "test"):
+        with suppress(PgrecastError):
+            spec = ConnectionSpec.from_url(
+                settings.url(name), environment=os.environ, allow_password=True, source=f"the {name} URL"
+            )
+            found[name] = f"{spec.database} @ {spec.host}"
+    return found
 
 
 def window(state: RunState) -> tuple[datetime, datetime] | None:

@@ -72,15 +72,23 @@ def wrap(words: str, cells: int) -> list[str]:
     return lines
 
 
-def labelled(label: str, entries: Iterable[str], *, width: int, label_width: int, style: str = "") -> Content:
+def paragraph(words: str, width: int, style: str = "", *, indent: int = 0, hanging: int = 0) -> list[Content]:
+    """Text in as many lines as it needs, the further ones moved in by `hanging`."""
+    lines: list[Content] = []
+    for line in clean_block(words).split("\n") or [""]:
+        own = len(line) - len(line.lstrip(" "))
+        for number, part in enumerate(wrap(line, max(8, width - indent - hanging - own))):
+            lines.append(Content.assemble(" " * (indent + own + (hanging if number else 0)), (part, style)))
+    return lines
+
+
+def labelled(label: str, entries: Iterable[str], *, width: int, label_width: int, style: str = "") -> list[Content]:
     """Entries below each other, wrapped, beside a label: a definition list's item."""
     lines: list[Content] = []
-    room = max(8, width - label_width)
     for entry in entries:
-        for line in wrap(clean(entry), room):
-            shown = "" if lines else label
-            lines.append(Content.assemble((fit(shown, label_width), "$quiet"), (line, style)))
-    return Content("\n").join(lines)
+        for line in paragraph(clean(entry), max(8, width - label_width), style):
+            lines.append(Content.assemble((fit("" if lines else label, label_width), "$quiet"), line))
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

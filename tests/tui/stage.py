@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -69,7 +69,7 @@ async def stage(
     size: tuple[int, int] = (80, 24),
     role: Role = "operator",
     settings: Settings | None = None,
-) -> AsyncIterator[Stage]:
+) -> AsyncGenerator[Stage]:
     """A running console, attached and drawn."""
     app = Console(client, runbook=RUNBOOK, settings=settings or Settings(), role=role, name="me", now=client.clock)
     async with app.run_test(size=size, notifications=True) as pilot:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 
 from core.events import Question
@@ -25,6 +27,10 @@ QUIET = 0.5
 than a held key's repeats or a paste's characters are apart."""
 
 TOO_QUICK = "Too quick after the key before. Look once more, wait a moment, then press enter."
+
+
+FRAME = 4
+"""Rows of the screen that a dialog leaves free, and of its border."""
 
 
 class Facts(VerticalScroll, can_focus=False):
@@ -59,6 +65,32 @@ class Dialog(ModalScreen[T | None]):
     def body(self) -> ComposeResult:
         raise NotImplementedError
 
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.write)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.write)
+
+    def write(self) -> None:
+        """Write the dialog's text, for the width that it has now."""
+        raise NotImplementedError
+
+    @property
+    def text_width(self) -> int:
+        return max(1, self.query_one("#hint").size.width)
+
+    def write_head(self, heading: str) -> int:
+        """Write the first line, and return how many it took."""
+        lines = text.paragraph(text.clean(heading), self.text_width, style.WARN)
+        self.query_one("#heading", Lines).show(lines)
+        return len(lines)
+
+    def write_facts(self, lines: Sequence[Content], *, besides: int) -> None:
+        """Write the text that scrolls, in the rows that are left by those `besides` it."""
+        facts = self.query_one(Facts)
+        facts.styles.height = max(1, min(len(lines), self.size.height - FRAME - besides))
+        facts.query_one(Lines).show(lines)
+
     def draw(self) -> None:
         """Called like a screen's: the clock goes on, and a question that nobody asks any more closes."""
         if not self.is_mounted or not self.is_current:
@@ -81,9 +113,12 @@ class Dialog(ModalScreen[T | None]):
 
     def say(self, words: str) -> None:
         """Write into the dialog's own line."""
-        self.query_one("#hint", Lines).show(
-            text.row(max(1, self.query_one("#hint").size.width), text.Cell(words, None, style.WARN))
-        )
+        self.query_one("#hint", Lines).show(text.row(self.text_width, text.Cell(words, None, style.WARN)))
+
+    def hint(self, *words: str) -> None:
+        """Write how to go on into the dialog's own line."""
+        line = text.sentence((*words, self.clock), " · ")
+        self.query_one("#hint", Lines).show(text.row(self.text_width, text.Cell(line, None, style.QUIET)))
 
     @property
     def clock(self) -> str:

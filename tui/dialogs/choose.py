@@ -17,6 +17,8 @@ from tui.text import Cell
 from tui.widgets.lines import Lines
 
 NOT_NOW = Choice(name="", label="Not now")
+ROWS_BESIDES = 4
+"""Rows of the hint, and the blank ones."""
 
 
 class Choose(Dialog[str]):
@@ -54,47 +56,43 @@ class Choose(Dialog[str]):
         self._marked = next((i for i, choice in enumerate(self._choices) if choice.name == default), 0)
 
     def body(self) -> ComposeResult:
-        yield Lines(id="heading", classes="line")
+        yield Lines(id="heading")
         with Facts():
             yield Lines(id="facts")
         yield Lines(id="choices")
+        yield Lines(id="consequence")
         yield Lines(id="hint", classes="line")
-
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._write)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._write)
 
     def draw_clock(self) -> None:
         if not self.query_one("#hint", Lines).text.startswith(TOO_QUICK[:9]):
             self._hint()
 
-    def _write(self) -> None:
-        width = self.query_one("#heading").size.width
-        self.query_one("#heading", Lines).show(text.row(width, Cell(self._asked, None, style.WARN)))
-        self.query_one("#facts", Lines).show(
-            Content("\n").join([Content(text.clean_block(fact)) for fact in self._facts])
-        )
-        self.query_one("#choices", Lines).show(Content("\n").join([self._choice(i) for i in range(len(self._choices))]))
+    def write(self) -> None:
+        width = self.text_width
+        taken = self.write_head(self._asked)
+        self.query_one("#choices", Lines).show([self._choice(width, i) for i in range(len(self._choices))])
+        told = [text.paragraph(choice.consequence, width, style.QUIET, indent=3) for choice in self._choices]
+        longest = max((len(lines) for lines in told), default=0)
+        consequence = self.query_one("#consequence", Lines)
+        consequence.styles.height = longest
+        consequence.show(told[self._marked])
+        facts = [line for fact in self._facts for line in text.paragraph(fact, width - 1, hanging=2)]
+        self.write_facts(facts, besides=taken + len(self._choices) + longest + ROWS_BESIDES)
         self._hint()
 
-    def _choice(self, index: int) -> Content:
-        choice, marked = self._choices[index], index == self._marked
-        label = f" {'>' if marked else ' '} {text.clean(choice.label)} "
-        consequence = f"\n     {text.clean(choice.consequence)}" if choice.consequence else ""
-        return Content.assemble((label, "bold reverse" if marked else ""), (consequence, style.QUIET))
+    def _choice(self, width: int, index: int) -> Content:
+        marked = index == self._marked
+        mark = ">" if marked else ""
+        return text.row(
+            width, Cell(mark, 2, style.KEY), Cell(self._choices[index].label, None, "bold reverse" if marked else "")
+        )
 
     def _hint(self) -> None:
-        words = text.sentence(
-            ("j and k move", "enter takes it", "pgdn reads on" if self._facts else "", self.clock), " · "
-        )
-        hint = self.query_one("#hint", Lines)
-        hint.show(text.row(max(1, hint.size.width), Cell(words, None, style.QUIET)))
+        self.hint("j/k move", "enter takes", "pgdn reads on" if self._facts else "")
 
     def action_move(self, by: int) -> None:
         self._marked = (self._marked + by) % len(self._choices)
-        self._write()
+        self.write()
 
     def action_take(self) -> None:
         if self.hurried:

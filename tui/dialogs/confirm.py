@@ -20,6 +20,8 @@ from tui.widgets.choice_button import ChoiceButton
 from tui.widgets.lines import Lines
 
 NOT_NOW = "not now"
+ROWS_BESIDES = 8
+"""Rows of the target, the field, the buttons and the hint, and the blank ones between them."""
 
 
 class Confirm(Dialog[tuple[str, str]]):
@@ -35,7 +37,7 @@ class Confirm(Dialog[tuple[str, str]]):
         self.store = store
 
     def body(self) -> ComposeResult:
-        yield Lines(id="heading", classes="line")
+        yield Lines(id="heading")
         yield Lines(id="target", classes="line")
         with Facts():
             yield Lines(id="facts")
@@ -54,22 +56,17 @@ class Confirm(Dialog[tuple[str, str]]):
         return sorted(self.question.choices, key=lambda choice: choice.name != self.question.default)
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.query(ChoiceButton).first().focus()
-        self.call_after_refresh(self._write)
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._write)
-
-    def _write(self) -> None:
-        question, width = self.question, self.query_one("#heading").size.width
-        self.query_one("#heading", Lines).show(
-            text.row(width, Cell(f"{question.step} asks: {question.title}", None, style.WARN))
-        )
+    def write(self) -> None:
+        question, width = self.question, self.text_width
+        taken = self.write_head(f"{question.step} asks: {question.title}")
         if question.target is not None:
             word = f" {question.target.upper()} "
             database = question.identity.database if question.identity else ""
             where = summary.target_words(question.target, self.store.state)
-            named = where if database and where.startswith(f"{database} @") else text.sentence((database, where), ", ")
+            named = where if where.startswith(f"{database} @") else text.sentence((database, where))
             self.query_one("#target", Lines).show(
                 text.row(
                     width,
@@ -78,17 +75,15 @@ class Confirm(Dialog[tuple[str, str]]):
                     Cell(named, None, style.STRONG),
                 )
             )
-        self.query_one("#facts", Lines).show(facts(question, width - 1))
         phrases = list(dict.fromkeys(choice.phrase for choice in question.choices if choice.phrase is not None))
         labels = " or ".join(choice.label for choice in question.choices if choice.phrase is not None)
         asked = f"Type {' or '.join(phrases)} here, then go to {labels}:"
         self.query_one("#ask", Lines).show(text.row(width, Cell(asked, None)))
+        self.write_facts(facts(question, width - 1), besides=taken + ROWS_BESIDES)
         self._hint()
 
     def _hint(self) -> None:
-        words = text.sentence(("tab moves", "enter presses", "pgdn reads on", self.clock), " · ")
-        hint = self.query_one("#hint", Lines)
-        hint.show(text.row(max(1, hint.size.width), Cell(words, None, style.QUIET)))
+        self.hint("tab moves", "enter presses", "pgdn reads on")
 
     def draw_clock(self) -> None:
         if not self.query_one("#hint", Lines).text.startswith(TOO_QUICK[:9]):
@@ -126,7 +121,7 @@ class Confirm(Dialog[tuple[str, str]]):
 LABEL = 14
 
 
-def facts(question: Question, width: int) -> Content:
+def facts(question: Question, width: int) -> list[Content]:
     """What a person must know before answering, in the order in which it matters."""
     groups: list[tuple[str, tuple[str, ...], str]] = [
         ("Will lock", question.locks, ""),
@@ -138,10 +133,8 @@ def facts(question: Question, width: int) -> Content:
         ("Plan", (question.plan[:16],) if question.plan else (), style.QUIET),
         ("Details", question.details, style.QUIET),
     ]
-    return Content("\n").join(
-        [
-            text.labelled(label, lines, width=width, label_width=LABEL, style=looks)
-            for label, lines, looks in groups
-            if lines
-        ]
-    )
+    return [
+        line
+        for label, lines, looks in groups
+        for line in text.labelled(label, lines, width=width, label_width=LABEL, style=looks)
+    ]

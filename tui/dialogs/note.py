@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from textual import on
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.widgets import Input
 
-from tui import style, text
+from tui import text
 from tui.dialogs.base import Dialog
 from tui.text import Cell
 from tui.widgets.lines import Lines
@@ -30,26 +29,21 @@ class Note(Dialog[str]):
         self._heading, self._about, self._label, self._empty = heading, about, label, empty
 
     def body(self) -> ComposeResult:
-        yield Lines(id="heading", classes="line")
-        yield Lines(id="facts")
+        yield Lines(id="heading")
+        yield Lines(id="about")
         yield Lines(id="ask", classes="line")
         yield Input(id="note", compact=True, max_length=LONGEST)
         yield Lines(id="hint", classes="line")
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.query_one(Input).focus()
-        self.call_after_refresh(self._write)
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._write)
-
-    def _write(self) -> None:
-        width = self.query_one("#heading").size.width
-        self.query_one("#heading", Lines).show(text.row(width, Cell(self._heading, None, style.WARN)))
-        self.query_one("#facts", Lines).show(Content(text.clean(self._about)))
-        self.query_one("#ask", Lines).show(text.row(width, Cell(f"{self._label}:", None)))
-        hint = self.query_one("#hint", Lines)
-        hint.show(text.row(max(1, hint.size.width), Cell("enter saves · esc leaves it", None, style.QUIET)))
+    def write(self) -> None:
+        self.write_head(self._heading)
+        self.query_one("#about", Lines).show(text.paragraph(self._about, self.text_width))
+        self.query_one("#ask", Lines).show(text.row(self.text_width, Cell(f"{self._label}:", None)))
+        self.hint("enter saves", "esc leaves it")
 
     @on(Input.Submitted)
     def _saved(self, submitted: Input.Submitted) -> None:

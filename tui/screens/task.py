@@ -80,8 +80,9 @@ class TaskScreen(RunScreen):
             lambda i, width: step_row(width, task.steps[i], state, settings, now, marked=i == self._marked),
             cursor=self._marked,
         )
+        width = max(20, self.query_one(Reader).size.width - 1)
         self.query_one("#detail", Lines).show(
-            step_detail(self.step_here, task, state, settings, self.store.readings, now)
+            step_detail(width, self.step_here, task, state, settings, self.store.readings, now)
         )
 
     def move(self, lines: int) -> None:

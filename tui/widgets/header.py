@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from core.runbook.model import Runbook
@@ -24,19 +26,21 @@ class WayBack(Lines):
     """The way back as it stands, and what is proved against what is ticked."""
 
 
-def header(width: int, state: RunState, me: str | None, now: datetime) -> Content:
+def header(width: int, state: RunState, configured: Mapping[str, str], me: str | None, now: datetime) -> Content:
     """` PRODUCTION  ma_saas_platform @ db.example     operator + 1 watching   T-02:14:09 `."""
     target = summary.main_target(state)
     word = f" {target.upper()} "
     people = summary.present_names(state) if width >= WIDE else summary.present(state, me)
-    right = text.sentence((people, summary.window_clock(state, now)), "   ")
-    room = width - len(word) - 2 - len(right)
+    people = text.clean(people)
+    clock = summary.window_clock(state, now)
+    right = cell_len(people) + (len(clock) + 3 if clock else 0)
     return text.row(
         width,
         Cell(word, len(word), style.chip(target), blank=True),
         Cell("", 1),
-        Cell(summary.target_words(target, state), max(0, room), style.STRONG),
-        Cell(right, None, style.QUIET if me != state.operator else "", right=True),
+        Cell(summary.target_words(target, state, configured), max(0, width - len(word) - 2 - right), style.STRONG),
+        Cell(people, None, style.QUIET if me != state.operator else "", right=True),
+        Cell(clock, len(clock) + 3 if clock else 0, style.HEADING, right=True),
         Cell("", 1),
     )
 

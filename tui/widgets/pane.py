@@ -8,12 +8,11 @@ from textual.content import Content
 
 from core.runbook.model import Step
 from core.runbook.state import StepState
-from tui import style, text
+from tui import style, summary, text
 from tui.store import Entry
 from tui.summary import TaskStatus, TaskSummary
 from tui.text import Cell
 from tui.widgets.lines import Lines
-from tui.widgets.steps import mark
 
 BAR = 10
 WIDE_BAR = 20
@@ -94,7 +93,7 @@ def _step(width: int, step: Step) -> Content:
     """A step of a task to which nothing has happened yet."""
     return text.row(
         width,
-        Cell(mark(step, StepState()), 4, style.QUIET),
+        Cell(summary.mark(step, StepState()), 4, style.QUIET),
         Cell(step.id, 5, style.QUIET),
         Cell(step.title, None, style.QUIET),
     )
