@@ -1,0 +1,240 @@
+"""PostgreSQL's own client programs (pg_dump, pg_restore, psql): which ones fit a server, and how they log in.
+
+A program must not be older than the server it reads (docs, pg_dump, "Notes": it refuses), and where the connection is encrypted
+it must have been built with TLS. Looked for in the directory that is named, on the PATH, among the server packages of the
+system, and in the package that brings the embedded server, which is built without TLS.
+
+What a program needs to log in it gets by its environment and by a password file that only this user can read, which is gone
+when the block ends; nothing of it stands in an argument list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ConfigurationError, EmbeddedServerError, QueryFailed
+from core.postgres.connection_spec import ConnectionSpec
+from core.postgres.server_binaries import server_account, server_binaries
+from core.redaction import redactor
+
+REFERENCE = "pg_dump"
+"""The program that stands for the others of its directory: they come together."""
+SYSTEM_PACKAGES = Path("/usr/lib/postgresql")  # <version>/bin, on Debian and what comes of it
+CHECK_TIMEOUT = 20.0
+CONNECT_TIMEOUT = "15"
+STDERR_LINES = 5
+
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_WITHOUT_TLS = "SSL support is not compiled in"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTools:
+    """A directory of client programs.
+
+    Attributes:
+        directory: where they are.
+        major: their major version.
+        tls: whether they can encrypt.
+        source: where the directory was found, for messages.
+    """
+
+    directory: Path
+    major: int
+    tls: bool
+    source: str
+
+    def path(self, name: str) -> Path:
+        """The path of a program.
+
+        Raises:
+            ConfigurationError: there is none of that name.
+        """
+        path = self.directory / name
+        if not os.access(path, os.X_OK):
+            raise ConfigurationError(
+                f"There is no program {name} in {self.directory}.", advice="Install PostgreSQL's client programs."
+            )
+        return path
+
+
+async def find_client_tools(server_version_num: int, *, tls: bool, directory: Path | None = None) -> ClientTools:
+    """The first client programs that fit.
+
+    Args:
+        server_version_num: of the server that they are to read.
+        tls: whether they must be able to encrypt.
+        directory: programs to use and no others.
+
+    Raises:
+        ConfigurationError: there are none that fit; what was found is in the text.
+    """
+    needed = server_version_num // 10_000
+    unfit: list[str] = []
+    seen: set[Path] = set()
+    for source, place in [("settings", directory)] if directory else _places():
+        if place is None or place in seen or not os.access(place / REFERENCE, os.X_OK):
+            continue
+        seen.add(place)
+        tools = await _examine(place, source)
+        if tools is None:
+            unfit.append(f"those in {place} do not run")
+        elif tools.major < needed:
+            unfit.append(f"those in {place} are version {tools.major}")
+        elif tls and not tools.tls:
+            unfit.append(f"those in {place} cannot encrypt")
+        else:
+            return tools
+    found = "; ".join(unfit) if unfit else f"none in {directory}" if directory else "none are installed"
+    raise ConfigurationError(
+        f"There are no client programs (pg_dump) of version {needed} or later{' that can encrypt' if tls else ''}: {found}.",
+        advice=f"Install postgresql-client-{needed} or later, or name a directory that has them.",
+    )
+
+
+@asynccontextmanager
+async def login_environment(
+    spec: ConnectionSpec, *, application_name: str = "pgrecast", read_only: bool = True
+) -> AsyncGenerator[dict[str, str], None]:
+    """The environment with which a client program logs in as the spec says; its password file lives as long as the block."""
+    directory = Path(tempfile.mkdtemp(prefix="pgrecast-login-"))  # mode 0700
+    try:
+        passfile = directory / "pgpass"
+        descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            if spec.password is not None:
+                file.write(f"*:*:*:*:{_escaped(spec.password.get_secret_value())}\n")
+        yield {**_kept(os.environ), **_login(spec, passfile, application_name, read_only=read_only)}
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def run_tool(path: Path, arguments: Sequence[str], environment: Mapping[str, str], *, timeout: float) -> bytes:
+    """Run a client program to its end.
+
+    Args:
+        timeout: in seconds; then it is killed.
+
+    Returns:
+        what it wrote to its standard output.
+
+    Raises:
+        QueryFailed: it failed, or took too long; the last lines of what it said are in the text.
+    """
+    process = await asyncio.create_subprocess_exec(
+        path,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(environment),
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(timeout):
+            output, said = await process.communicate()
+    except TimeoutError:
+        raise QueryFailed(
+            f"{path.name} took longer than {timeout:.0f} s and was stopped.",
+            advice="Try again when the server is less busy.",
+        ) from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode:
+        lines = redactor.redact(said.decode(errors="replace")).strip().splitlines()[-STDERR_LINES:]
+        raise QueryFailed(
+            f"{path.name} failed: {' '.join(line.strip() for line in lines) or f'exit status {process.returncode}'}",
+            advice="Look at the message, and try again.",
+        )
+    return output
+
+
+def _places() -> Iterator[tuple[str, Path | None]]:
+    found = shutil.which(REFERENCE)
+    program = Path(found).resolve() if found else None
+    # Debian's pg_dump on the PATH is a wrapper, which chooses a version by rules of its own.
+    yield "PATH", program.parent if program and program.name == REFERENCE else None
+    versions = [path for path in SYSTEM_PACKAGES.glob("*/bin") if path.parent.name.isdigit()]
+    for path in sorted(versions, key=lambda path: int(path.parent.name), reverse=True):
+        yield "system package", path
+    with contextlib.suppress(EmbeddedServerError):
+        yield "embedded server", server_binaries(server_account())
+
+
+async def _examine(directory: Path, source: str) -> ClientTools | None:
+    version = _VERSION.search((await _say(directory / REFERENCE, "--version"))[0])
+    if version is None:
+        return None
+    # A libpq without TLS refuses this sslmode before it looks at the address, which is none.
+    _, said = await _say(directory / REFERENCE, PGSSLMODE="require", PGHOST="/nonexistent", PGCONNECT_TIMEOUT="1")
+    return ClientTools(directory, int(version[1]), _WITHOUT_TLS not in said, source)
+
+
+async def _say(path: Path, *arguments: str, **variables: str) -> tuple[str, str]:
+    """What the program writes to its standard output and its standard error; nothing if it does not run."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            path,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**_kept(os.environ), "LC_ALL": "C", **variables},
+        )
+    except OSError:
+        return "", ""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            output, said = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return "", ""
+    return output.decode(errors="replace"), said.decode(errors="replace")
+
+
+def _kept(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without libpq's variables, which would lead elsewhere."""
+    return {name: value for name, value in environment.items() if not name.startswith("PG")}
+
+
+def _login(spec: ConnectionSpec, passfile: Path, application_name: str, *, read_only: bool) -> dict[str, str]:
+    options = [spec.options or "", "-c default_transaction_read_only=on" if read_only else ""]
+    found = {
+        "LC_ALL": "C",
+        "PGHOST": spec.host,
+        "PGPORT": str(spec.port),
+        "PGDATABASE": spec.database,
+        "PGUSER": spec.user,
+        "PGPASSFILE": str(passfile),
+        "PGAPPNAME": application_name,
+        "PGCONNECT_TIMEOUT": CONNECT_TIMEOUT,
+        "PGOPTIONS": " ".join(filter(None, options)),
+        "PGCLIENTENCODING": "UTF8",
+        "PGSSLMODE": spec.tls.sslmode,
+        "PGSSLROOTCERT": spec.tls.sslrootcert,
+        "PGSSLCERT": spec.tls.sslcert,
+        "PGSSLKEY": spec.tls.sslkey,
+        "PGSSLCRL": spec.tls.sslcrl,
+        "PGSSLNEGOTIATION": spec.tls.sslnegotiation,
+        "PGSSLMINPROTOCOLVERSION": spec.tls.ssl_min_protocol_version,
+        "PGSSLMAXPROTOCOLVERSION": spec.tls.ssl_max_protocol_version,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _escaped(password: str) -> str:
+    """As a field of a password file (docs, libpq, "The Password File")."""
+    return password.replace("\\", "\\\\").replace(":", "\\:")
