@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from core.engine.hub import Hub, Session
 from core.engine.protocol import (
@@ -54,14 +55,15 @@ class Commands:
         """Do what the client says, or tell it why not."""
         try:
             reason = await self._handle(session, command)
-            # A refused answer stands in the journal as AnswerRefused already.
-            if reason is not None and not isinstance(command, AnswerQuestion):
-                step = getattr(command, "step", None)
+        except JournalError as error:
+            return Reply(accepted=False, reason=str(error))
+        # A refused answer stands in the journal as AnswerRefused already.
+        if reason is not None and not isinstance(command, AnswerQuestion):
+            step = getattr(command, "step", None)
+            with suppress(JournalError):  # a full disk makes it no less refused
                 await self._hub.publish(
                     session.actor, CommandRefused(command=command.command, step=step, reason=reason)
                 )
-        except JournalError as error:
-            reason = str(error)
         return Reply(accepted=reason is None, reason=reason or "")
 
     async def _handle(self, session: Session, command: Command) -> str | None:

@@ -45,6 +45,11 @@ class Session:
     mailbox: Mailbox = field(default_factory=Mailbox)
     hang_up: Callable[[], None] = lambda: None
 
+    @property
+    def served(self) -> bool:
+        """Whether it has been sent everything so far."""
+        return self.since >= self.last and self.mailbox.empty
+
 
 class Hub:
     """Writes events, folds them, and tells the clients, in this order. Belongs to the engine's loop."""
@@ -86,12 +91,11 @@ class Hub:
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
         await asyncio.sleep(0)  # the records written last
-        mailboxes = [session.mailbox for session in self.sessions.values()]
-        for mailbox in mailboxes:
-            mailbox.close()
+        for session in self.sessions.values():
+            session.mailbox.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
-                while any(mailbox.expected for mailbox in mailboxes):  # noqa: ASYNC110 - half a second, once
+                while not all(session.served for session in self.sessions.values()):  # noqa: ASYNC110 - half a second, once
                     await asyncio.sleep(0.01)
 
     async def publish(self, actor: Actor, event: Event) -> Record:

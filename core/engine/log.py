@@ -5,12 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import JournalError
 from core.redaction import RedactingFilter
 
 FILE = "engine.log"
+
+
+class _Quiet(logging.FileHandler):
+    """Loses a line on a full disk, rather than print about it on the screen of an engine in the console's process."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        del record
 
 
 def open_log(run_directory: Path) -> tuple[logging.Logger, Callable[[], None]]:
@@ -23,7 +31,7 @@ def open_log(run_directory: Path) -> tuple[logging.Logger, Callable[[], None]]:
     try:
         run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler = _Quiet(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise JournalError(
             f"The run directory {run_directory} cannot be written: {error.strerror}.",
@@ -36,6 +44,7 @@ def open_log(run_directory: Path) -> tuple[logging.Logger, Callable[[], None]]:
 
     def close() -> None:
         logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # a full disk
+            handler.close()
 
     return logger, close

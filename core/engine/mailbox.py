@@ -37,13 +37,12 @@ class Mailbox:
         self._readings_due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._something = asyncio.Event()
-        self._taken_from = False
         self.closed = False
 
     @property
-    def expected(self) -> bool:
-        """Whether there is something in it for someone who has come for it before."""
-        return self._taken_from and bool(self._parcels)
+    def empty(self) -> bool:
+        """Whether every frame has been taken."""
+        return not self._parcels
 
     def put(self, parcel: Parcel) -> bool:
         """Add a frame; False when there is no room for it: the client has stopped reading."""
@@ -66,7 +65,6 @@ class Mailbox:
 
     async def take(self) -> list[Parcel]:
         """Wait for frames and take all of them; an empty list once the mailbox is closed and empty."""
-        self._taken_from = True
         while not self._parcels and not self._readings_open and not self.closed:
             self._something.clear()
             await self._something.wait()

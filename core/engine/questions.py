@@ -166,7 +166,8 @@ class Questions:
         """
         reason = await self._consider(actor, answer)
         if reason is not None:
-            await self._hub.publish(actor, AnswerRefused(question=answer.question[:64], reason=reason))
+            with suppress(JournalError):  # a full disk makes it no less refused
+                await self._hub.publish(actor, AnswerRefused(question=answer.question[:64], reason=reason))
         return reason
 
     async def _consider(self, actor: Actor, answer: AnswerQuestion) -> str | None:

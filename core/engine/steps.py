@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from core.engine.hub import Hub
@@ -89,7 +90,8 @@ class Steps:
             return f"step {step_id} is being stopped already"
         running.stopped = f"{actor.name} has stopped it."
         running.task.cancel()
-        await self._hub.publish(actor, StepSaid(step=step_id, text="Told to stop."))
+        with suppress(JournalError):  # on a full disk it stops all the same
+            await self._hub.publish(actor, StepSaid(step=step_id, text="Told to stop."))
         return None
 
     async def stop_all(self, reason: str) -> None:
