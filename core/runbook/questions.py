@@ -86,7 +86,12 @@ def commit(target: str, estimate: Estimate, proof: Sequence[str], tallies: Seque
     return Words(
         title=f"COMMIT the conversion of the {target} database {estimate.plan.identity.database}?",
         choices=(
-            Choice(name=COMMIT, label="COMMIT", consequence="The new types are there for everyone; ANALYZE follows."),
+            Choice(
+                name=COMMIT,
+                label="COMMIT",
+                phrase=estimate.plan.identity.database,
+                consequence="The new types are there for everyone; ANALYZE follows.",
+            ),
             Choice(name=ROLLBACK, label="ROLLBACK", consequence="Everything is as it was before the conversion."),
         ),
         default=ROLLBACK,

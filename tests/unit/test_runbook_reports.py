@@ -224,10 +224,14 @@ def test_confirmation_of_many_tables_stays_short() -> None:
     assert words.locks[-1] == "and 60 more"
 
 
-def test_an_unanswered_commit_question_is_a_rollback() -> None:
-    words = questions.commit("production", estimate(make_plan()), ("all rows are there",), ("Total 1",))
+def test_commit_takes_the_typed_name_and_an_unanswered_question_is_a_rollback() -> None:
+    plan = make_plan()
+    words = questions.commit("production", estimate(plan), ("all rows are there",), ("Total 1",))
     assert words.default == "rollback"
-    assert {choice.phrase for choice in words.choices} == {None}
+    assert {choice.name: choice.phrase for choice in words.choices} == {
+        "commit": plan.identity.database,
+        "rollback": None,
+    }
     assert words.checked == ("all rows are there",)
 
 
