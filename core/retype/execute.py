@@ -112,6 +112,7 @@ class Conversion:
         self._aborted_because = ""
         self._ping: asyncio.Task[Any] | None = None
         self._over = asyncio.Event()
+        self._ending = asyncio.Lock()  # COMMIT and ROLLBACK must not meet on the connection
 
     async def __aenter__(self) -> Self:
         try:
@@ -298,7 +299,7 @@ class Conversion:
             self._say("hold", seconds=round(self.progress.elapsed, 1), waiters=list(map(str, waiters)))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), KEEPALIVE)
-        if self._aborted_because:
+        if self._aborted_because and self.outcome == "rolled_back":
             raise ConversionFailed(
                 f"{self._aborted_because}.", state=AS_IT_WAS, advice="Start again when you are ready."
             )
@@ -353,24 +354,9 @@ class Conversion:
             self._log.sync()
 
     async def _commit(self, after: Catalog) -> None:
-        transaction = self._open_transaction
-        await self._publish(CommitSent(step=self._step, target=self._target, xid=transaction.xid))
-        await self._last_ping()
-        self._log.statement("COMMIT")
-        self._log.sync()
-        try:
-            outcome = await transaction.commit(
-                timeout=self.options.commit_timeout, resolve_within=self.options.resolve_within
-            )
-        except asyncpg.PostgresError as error:
-            await self._end("rolled_back", f"the server refused to commit: {described(error)}")
-            raise ConversionFailed(
-                f"The server refused to commit: {described(error)}", state=AS_IT_WAS, advice=advice_for(error)
-            ) from error
-        except WrongDatabase as error:
-            await self._end("undecided", error.what)
-            raise self._unknown() from error
-        await self._end(outcome, "" if outcome == "committed" else "no answer to COMMIT")
+        async with self._ending:
+            transaction = self._open_transaction
+            outcome = await self._send_commit(transaction)
         if outcome == "undecided":
             raise self._unknown()
         if outcome == "rolled_back":
@@ -380,9 +366,34 @@ class Conversion:
                 advice="Find out why the connection was lost, and start again.",
             )
         assert self._before is not None  # noqa: S101 - it is proved
-        tables = tables_to_analyze(self.plan, self._before, after)
-        await analyze(self._spec, transaction.connection, tables, step=self._step, publish=self._publish,
-                      read=self._read, log=self._log)  # fmt: skip
+        await analyze(
+            self._spec,
+            transaction.connection,
+            tables_to_analyze(self.plan, self._before, after),
+            step=self._step,
+            publish=self._publish,
+            read=self._read,
+            log=self._log,
+        )
+
+    async def _send_commit(self, transaction: Transaction) -> Outcome:
+        await self._publish(CommitSent(step=self._step, target=self._target, xid=transaction.xid))
+        await self._last_ping()
+        self._log.statement("COMMIT")
+        self._log.sync()
+        try:
+            outcome = await transaction.commit(
+                timeout=self.options.commit_timeout, resolve_within=self.options.resolve_within
+            )
+        except asyncpg.PostgresError as error:
+            what = f"The server refused to commit: {described(error)}"
+            await self._end("rolled_back", what)
+            raise ConversionFailed(what, state=AS_IT_WAS, advice=advice_for(error)) from error
+        except WrongDatabase as error:
+            await self._end("undecided", error.what)
+            return "undecided"
+        await self._end(outcome, "" if outcome == "committed" else "no answer to COMMIT")
+        return outcome
 
     def _unknown(self) -> OutcomeUnknown:
         return OutcomeUnknown(
@@ -392,13 +403,15 @@ class Conversion:
         )
 
     async def _roll_back(self, reason: str) -> str:
-        """Roll back; returns the state of the database in words."""
-        transaction = self._open_transaction
-        await self._last_ping()
-        self._log.statement("ROLLBACK")
-        result = await transaction.roll_back()
-        self._rollback_seconds = result.seconds
-        await self._end("rolled_back", reason)
+        """Roll back, unless it has ended meanwhile; returns the state of the database in words."""
+        async with self._ending:
+            if self.outcome is not None:
+                return f"It is {self.outcome.replace('_', ' ')}."
+            await self._last_ping()
+            self._log.statement("ROLLBACK")
+            result = await self._open_transaction.roll_back()
+            self._rollback_seconds = result.seconds
+            await self._end("rolled_back", reason)
         if result.verified:
             return AS_IT_WAS
         return (

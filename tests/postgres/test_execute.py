@@ -365,6 +365,25 @@ async def test_commit_is_finished_although_the_task_is_cancelled(world: World) -
     assert "ANALYZE" in world.recorder.of(StepSaid)[-1].text
 
 
+async def test_who_aborts_too_late_aborts_nothing(world: World) -> None:
+    aborting: list[asyncio.Task[float]] = []
+
+    async def publish(event: Event) -> None:
+        world.recorder.events.append(event)
+        if isinstance(event, CommitSent):
+            aborting.append(asyncio.create_task(conversion.abort("too late")))
+            await asyncio.sleep(0.05)
+
+    world.recorder.publish = publish  # type: ignore[method-assign]
+    async with world.conversion() as conversion:
+        await through(conversion)
+        holding = asyncio.create_task(conversion.hold())
+        await conversion.commit()
+        await asyncio.gather(*aborting)
+        await holding
+    assert world.ended.outcome == "committed"
+
+
 async def test_a_refused_commit_is_a_rollback(world: World) -> None:
     plan = world.with_statement(
         Phase.REATTACH,
