@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from operator import itemgetter
+from itertools import repeat
 from typing import Any, TypeVar
 
 import asyncpg
@@ -198,14 +198,15 @@ class Assembly:
             settings={row["name"]: row["value"] for row in self._rows["settings"]},
         )
 
-    def _about(self, catalog: str, address: Callable[[Row], Address] | None = None) -> dict[str, Callable[[Row], Any]]:
-        """What queries of their own tell about a catalog's objects, where they tell anything."""
+    def _about(self, catalog: str, column: Callable[[Row], Address] | None = None) -> dict[str, Callable[[Row], Any]]:
+        """What queries of their own tell about a catalog's objects, or their columns, where they tell anything."""
 
         def own(row: Row) -> Address:
             return Address(catalog, row["oid"])
 
         def lookup(found: Mapping[Address, Any], default: Any) -> Callable[[Row], Any]:
-            return lambda row: found.get((address or own)(row), default)
+            address = column or own
+            return lambda row: found.get(address(row), default)
 
         sources: dict[str, tuple[Mapping[Address, Any], Any]] = {
             "comment": (self._comments, None),
@@ -215,7 +216,7 @@ class Assembly:
         return {
             field: lookup(found, default)
             for field, (found, default) in sources.items()
-            if any(known.catalog == catalog for known in found)
+            if any(known.catalog == catalog and (known.sub != 0) == (column is not None) for known in found)
         }
 
     def _address(self, row: Row) -> Address:
@@ -227,8 +228,8 @@ def _made(
 ) -> tuple[Item, ...]:
     """Make an object of each row.
 
-    Built for speed, as there may be tens of thousands: a row's values are put in the order of the fields and given by
-    position.
+    There may be tens of thousands, so the rows are turned into columns, which are converted and put in the order of the
+    fields without a step of Python for each value.
 
     Args:
         make: the dataclass; a field that has no column takes its default.
@@ -238,23 +239,11 @@ def _made(
     """
     if not rows:
         return ()
-    in_class = [f.name for f in fields(make)]  # pyright: ignore[reportArgumentType]
-    names = [*rows[0].keys()]
-    converters = [(names.index(name), function) for name, function in (convert or {}).items() if name in names]
-    derivers = [function for name, function in (derive or {}).items() if name in in_class]
-    names += [name for name in derive or {} if name in in_class]
-    defaults = [f.default for f in fields(make) if f.name not in names]  # pyright: ignore[reportArgumentType]
-    names += [name for name in in_class if name not in names]
-    in_order = itemgetter(*(names.index(name) for name in in_class))
-    made: list[Item] = []
-    for row in rows:
-        values = [*row]
-        for index, function in converters:
-            values[index] = function(values[index])
-        values += [function(row) for function in derivers]
-        values += defaults
-        made.append(make(*in_order(values)))
-    return tuple(made)
+    values: dict[str, Iterable[Any]] = dict(zip(rows[0].keys(), zip(*rows, strict=True), strict=True))
+    values |= {name: map(function, values[name]) for name, function in (convert or {}).items() if name in values}
+    values |= {name: map(function, rows) for name, function in (derive or {}).items()}
+    in_order = [values.get(f.name, repeat(f.default)) for f in fields(make)]  # pyright: ignore[reportArgumentType]
+    return tuple(map(make, *in_order))
 
 
 def _pairs(lists: list[list[int]]) -> tuple[tuple[int, int], ...]:
@@ -263,14 +252,15 @@ def _pairs(lists: list[list[int]]) -> tuple[tuple[int, int], ...]:
 
 def _dependencies(rows: Rows, catalogs: Mapping[int, str]) -> tuple[Dependency, ...]:
     """Of rows that stand for many each: arrays are decoded far faster than rows are."""
+
+    def addresses(catalog: int, oids: Iterable[int], subs: Iterable[int]) -> Iterable[Address]:
+        return map(Address._make, zip(repeat(catalogs[catalog]), oids, subs))
+
     made: list[Dependency] = []
     for row in rows:
-        catalog, of_catalog, kind = catalogs[row["classid"]], catalogs[row["refclassid"]], row["kind"]
-        pairs = zip(row["dependents"], row["dependent_subs"], row["referenced"], row["referenced_subs"], strict=True)
-        made += [
-            Dependency(Address(catalog, oid, sub), Address(of_catalog, of_oid, of_sub), kind)
-            for oid, sub, of_oid, of_sub in pairs
-        ]
+        dependent = addresses(row["classid"], row["dependents"], row["dependent_subs"])
+        referenced = addresses(row["refclassid"], row["referenced"], row["referenced_subs"])
+        made += map(Dependency, dependent, referenced, repeat(row["kind"]))
     return tuple(made)
 
 

@@ -100,8 +100,10 @@ WITH found (classid, oid, definition, owner, acl) AS (
   UNION ALL
   -- its connection string may hold a password, and only a superuser may read it
   SELECT 'pg_subscription'::regclass, s.oid,
-         format('enabled %s binary %s slot %s synchronous_commit %s publications %s', s.subenabled, s.subbinary,
-                s.subslotname, s.subsynccommit, s.subpublications),
+         concat_ws(' ',
+                   'binary ' || s.subbinary, -- since 14
+                   format('enabled %s slot %s synchronous_commit %s publications %s', s.subenabled, s.subslotname,
+                          s.subsynccommit, s.subpublications)),
          s.subowner, NULL
     FROM pg_subscription s
    WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
