@@ -17,6 +17,7 @@ from core.runbook.facts import WINDOW_CHOSEN
 from core.runbook.gates import needs, reports
 from core.runbook.model import GateReport, Runbook, Step, StepKind, Task
 from core.runbook.state import ConversionState, PhaseState, RunState, StepState, StepStatus
+from core.runbook.way_back import way_back as core_way_back
 from core.settings import Settings
 from tui import text
 
@@ -290,17 +291,12 @@ def seconds_left(step: str, readings: Readings) -> float | None:
 
 
 def way_back(state: RunState, readings: Readings) -> str:
-    """How to get back to where the run began, as it stands."""
-    conversions = [c for c in state.conversions.values() if c.target == main_target(state) and c.xid is not None]
-    if not conversions or conversions[-1].outcome == "rolled_back":
-        return "nothing has changed"
-    conversion = conversions[-1]
-    if conversion.outcome is None:
-        left = _figure(conversion.step, "rollback_seconds", readings)
-        return "rolls back by itself or by `c`" if left is None else f"rolls back in about {max(1, round(left))} s"
-    if conversion.outcome == "undecided":
-        return "not known before the transaction's outcome is"
-    return "undo by the reverse plan"
+    """How to get back to where the run began, as it stands; inside a window, by when at the latest."""
+    target = main_target(state)
+    running = next((c.step for c in state.conversions.values() if c.target == target and c.outcome is None), "")
+    seconds = _figure(running, "rollback_seconds", readings)
+    found = window(state)
+    return str(core_way_back(state, target=target, rollback_seconds=seconds, window_end=found[1] if found else None))
 
 
 # --- the run -----------------------------------------------------------------------------------------------------------

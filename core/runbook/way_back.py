@@ -27,18 +27,21 @@ class WayBack:
     Attributes:
         seconds: what it takes, as far as is known.
         latest: the last moment to take it, and be through when the window ends; None without a window.
+        unchanged: the target, when nothing has changed there but elsewhere.
     """
 
     way: Way
     seconds: float | None = None
     latest: datetime | None = None
+    unchanged: str = ""
 
     def __str__(self) -> str:
-        if self.way is not Way.ROLLBACK:
-            return self.way.value
-        if self.seconds is None:
-            return "rolls back by itself, or by ROLLBACK"
-        return f"rolls back in about {max(1, round(self.seconds))} s"
+        words = self.way.value
+        if self.unchanged:
+            words = f"{self.unchanged} has not changed"
+        elif self.way is Way.ROLLBACK and self.seconds is not None:
+            words = f"rolls back in about {max(1, round(self.seconds))} s"
+        return words if self.latest is None else f"{words}, at the latest at {self.latest:%H:%M} UTC"
 
 
 def way_back(
@@ -58,7 +61,7 @@ def way_back(
     """
     conversion = _last_conversion(state, target)
     if conversion is None or conversion.outcome == "rolled_back":
-        return WayBack(Way.NOTHING)
+        return WayBack(Way.NOTHING, unchanged=target if state.committed.keys() - {target} else "")
     match conversion.outcome:
         case None if not conversion.commit_sent:
             return _within(Way.ROLLBACK, rollback_seconds, window_end)

@@ -63,7 +63,11 @@ def test_it_speaks_the_designs_words() -> None:
     assert str(way_back(after())) == "nothing has changed"
     assert str(way_back(running, rollback_seconds=3.4)) == "rolls back in about 3 s"
     assert str(way_back(running, rollback_seconds=0.01)) == "rolls back in about 1 s"
-    assert str(way_back(running)).startswith("rolls back")
+    assert str(way_back(running)) == "rolls back"
+    assert str(way_back(running, rollback_seconds=90, window_end=START + timedelta(hours=2))) == (
+        "rolls back in about 90 s, at the latest at 03:58 UTC"
+    )
+    assert str(way_back(after(*REHEARSED))) == "production has not changed"
     assert str(way_back(after(PLANNED, OPENED, COMMITTED))) == "undo by the reverse plan"
     assert str(way_back(after(PLANNED, OPENED, COMMITTED, e.StepTicked(step="7.5")))) == "only the backup"
 
