@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConversionFailed, OutcomeUnknown
+from core.errors import ConversionFailed, OutcomeUnknown, Refused
 from core.events import CommitSent, TransactionEnded, TransactionOpened
 from core.postgres.embedded import EmbeddedServer
 from core.retype import transaction
@@ -116,7 +116,8 @@ async def test_a_connection_cut_in_mid_statement_rolls_back(database: Database, 
 async def own_server() -> AsyncGenerator[Server, None]:
     """A server to kill."""
     directory = Path(tempfile.mkdtemp(prefix="pgrecast-tests-"))
-    embedded = await EmbeddedServer.start(directory, settings=EMBEDDED_SETTINGS)
+    settings = {**EMBEDDED_SETTINGS, "max_prepared_transactions": "5"}
+    embedded = await EmbeddedServer.start(directory, settings=settings)
     try:
         yield Server.from_embedded(embedded)
     finally:
@@ -155,6 +156,21 @@ async def test_a_server_killed_in_mid_conversion(
         assert await fingerprint_of(replace(database.spec, port=again.port)) == before
     finally:
         await again.stop("immediate")
+
+
+async def test_a_prepared_transaction_in_the_way_is_named(own_server: Server, tmp_path: Path) -> None:
+    database = await create_database(own_server)
+    await build_schema(database)
+    planned = await make_plan_of(database.spec)
+    connection = await database.connect()
+    await connection.execute("BEGIN; DELETE FROM visits; PREPARE TRANSACTION 'forgotten'")
+    conversion, log = conversion_of(database.spec, planned, Recorder(), tmp_path / "log.sql")
+    with log:
+        async with conversion:
+            with pytest.raises(Refused, match=rf"prepared transaction 'forgotten' of {database.owner}"):
+                await conversion.lock()
+    await connection.execute("ROLLBACK PREPARED 'forgotten'")
+    await connection.close()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
