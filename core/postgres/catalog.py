@@ -10,10 +10,12 @@ Names of catalogs, columns and one-letter codes are PostgreSQL's own (docs, part
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+Item = TypeVar("Item")
 
 ColumnKey = tuple[int, int]
 """(oid of the relation, attnum): a column within one database."""
@@ -509,9 +511,38 @@ class Catalog:
         return {c.oid: c for c in self.constraints}
 
     @cached_property
+    def constraints_of(self) -> Mapping[int, tuple[Constraint, ...]]:
+        """Constraints by the relation that they are on, by name."""
+        return _grouped(sorted(self.constraints, key=lambda c: c.name), lambda c: c.relation)
+
+    @cached_property
+    def copies_of_constraint(self) -> Mapping[int, tuple[Constraint, ...]]:
+        """Partitions' copies of constraints by the constraint one level up, in the order of their creation."""
+        return _grouped(sorted(self.constraints, key=lambda c: c.oid), lambda c: c.parent)
+
+    @cached_property
+    def children_of(self) -> Mapping[int, tuple[Relation, ...]]:
+        """Partitions and inheriting tables by the table one level up, by name."""
+        found: defaultdict[int, list[Relation]] = defaultdict(list)
+        for relation in sorted(self.relations, key=lambda r: (r.schema, r.name)):
+            for parent in relation.parents:
+                found[parent].append(relation)
+        return {parent: tuple(children) for parent, children in found.items()}
+
+    @cached_property
     def index(self) -> Mapping[int, Index]:
         """Indexes by oid."""
         return {i.oid: i for i in self.indexes}
+
+    @cached_property
+    def indexes_of(self) -> Mapping[int, tuple[Index, ...]]:
+        """Indexes by the relation that they are on, by name."""
+        return _grouped(sorted(self.indexes, key=lambda i: i.name), lambda i: i.relation)
+
+    @cached_property
+    def attached_indexes(self) -> Mapping[int, tuple[Index, ...]]:
+        """Partitions' indexes by the partitioned index one level up, by name."""
+        return _grouped(sorted(self.indexes, key=lambda i: (i.schema, i.name)), lambda i: i.parent)
 
     @cached_property
     def trigger(self) -> Mapping[int, Trigger]:
@@ -550,3 +581,10 @@ class Catalog:
         it is the order of creation, except that 99990 comes after 100010.
         """
         return iter(sorted((c for c in self.constraints if c.kind == "f"), key=lambda c: str(c.oid)))
+
+
+def _grouped(items: Iterable[Item], key: Callable[[Item], int]) -> Mapping[int, tuple[Item, ...]]:
+    found: defaultdict[int, list[Item]] = defaultdict(list)
+    for item in items:
+        found[key(item)].append(item)
+    return {one: tuple(group) for one, group in found.items()}

@@ -89,16 +89,21 @@ class Closure:
         return tuple(part for part in self.parts if part.kind == kind)
 
 
-def close_over(catalog: Catalog, scope: Scope) -> Closure:
-    """Follow the dependencies of the scope's columns and of everything that must be dropped for them."""
-    return _Search(catalog, scope).run()
+def close_over(catalog: Catalog, scope: Scope, detached: frozenset[Address] = frozenset()) -> Closure:
+    """Follow the dependencies of the scope's columns and of everything that must be dropped for them.
+
+    Args:
+        detached: objects to take off although PostgreSQL would keep them: they are put back otherwise than they were.
+    """
+    return _Search(catalog, scope, detached).run()
 
 
 class _Search:
-    def __init__(self, catalog: Catalog, scope: Scope) -> None:
+    def __init__(self, catalog: Catalog, scope: Scope, detached: frozenset[Address]) -> None:
         self.catalog = catalog
         self.scope = scope
         self.keys = scope.keys
+        self.detached = detached
         self.parts: dict[Address, Part] = {}
         self.belongs: dict[Address, Address] = {}
         """Objects without a statement of their own (a view's rule, its row type) to the part that they come and go with."""
@@ -114,6 +119,8 @@ class _Search:
                 self._on_column(key, dependency)
         for relation in sorted({relation for relation, _ in self.keys}):
             self._row_type_of_table(relation)
+        for address in sorted(self.detached):
+            self._take(address, "its expression, which is repaired")
         while self.waiting:
             address = self.waiting.pop()
             for dependency in self.of_object[address.catalog, address.oid]:
@@ -334,9 +341,10 @@ class _Search:
     def _inherited_from(self, oid: int) -> int | None:
         constraint = self.catalog.constraint[oid]
         parents = self.catalog.relation[constraint.relation].parents
-        for other in self.catalog.constraints:
-            if other.kind == constraint.kind and other.name == constraint.name and other.relation in parents:
-                return other.oid
+        for parent in parents:
+            for other in self.catalog.constraints_of.get(parent, ()):
+                if other.kind == constraint.kind and other.name == constraint.name:
+                    return other.oid
         return None
 
     # --- order ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -68,7 +69,7 @@ class SoftReference:
     chosen: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     types: TypePair
     columns: tuple[ScopedColumn, ...]
@@ -78,9 +79,14 @@ class Scope:
     already_converted: tuple[str, ...] = ()
     """Columns that look like keys or references and have the target type already (a half-converted database)."""
 
-    @property
+    @cached_property
     def keys(self) -> frozenset[ColumnKey]:
         return frozenset(column.key for column in self.columns)
+
+    @cached_property
+    def root_of(self) -> Mapping[ColumnKey, str]:
+        """The root key's name for each column."""
+        return {column.key: column.root for column in self.columns}
 
 
 @dataclass(frozen=True, slots=True)

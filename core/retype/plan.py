@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from core.events import Tally
 from core.postgres.catalog import Catalog, Column, Index
@@ -24,13 +25,20 @@ from core.retype.dependents import (
     views,
 )
 from core.retype.model import Phase, Plan, Repair, Scope, Statement
+from core.retype.repair.definitions import detached, with_repairs
 from core.retype.tables import tables_to_lock
 
 
-def make_plan(catalog: Catalog, scope: Scope, findings: Findings, identity: Identity) -> Plan:
-    """The plan of converting `scope`; with blockers among the findings it is to be read, not to be run."""
-    closure = close_over(catalog, scope)
-    statements = _statements(catalog, scope, closure) if scope.columns else ()
+def make_plan(
+    catalog: Catalog, scope: Scope, findings: Findings, identity: Identity, repairs: tuple[Repair, ...] = ()
+) -> Plan:
+    """The plan of converting `scope`; with blockers among the findings it is to be read, not to be run.
+
+    Args:
+        repairs: definitions that are put back otherwise than they were (`core.retype.repair`).
+    """
+    closure = close_over(catalog, scope, detached(catalog, repairs))
+    statements = _statements(catalog, scope, closure, repairs) if scope.columns else ()
     return Plan(
         identity=identity,
         catalog=fingerprint(catalog),
@@ -38,11 +46,13 @@ def make_plan(catalog: Catalog, scope: Scope, findings: Findings, identity: Iden
         statements=tuple(sorted(statements, key=lambda statement: statement.phase)),
         blockers=findings.blockers,
         warnings=findings.warnings,
-        repairs=tuple(_repairs(catalog, closure)),
+        repairs=(*_repairs(catalog, closure), *repairs),
     )
 
 
-def _statements(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[Statement]:
+def _statements(
+    catalog: Catalog, scope: Scope, closure: Closure, repairs: tuple[Repair, ...]
+) -> Iterator[Statement]:
     yield _lock(catalog, scope, closure)
     yield _types_are(catalog, scope, scope.types.source, Phase.VERIFY)
     if scope.foreign_keys:
@@ -58,17 +68,25 @@ def _statements(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[St
     yield from sequences.restore(catalog, scope)
     for index in _kept_indexes(catalog, scope, closure):
         yield from indexes.forgotten(catalog, index)
+    yield from foreign_keys.put_back(catalog, scope)
+    yield from _put_back(with_repairs(catalog, repairs), closure, repairs)
+    # After what is put back: a repaired constraint, statistics object or partitioned index is among it.
     yield from partitions.restore(catalog, scope)
     yield from statistics.restore(catalog, scope)
     yield from constraints.restore(catalog, scope)
-    yield from foreign_keys.put_back(catalog, scope)
-    for part in closure.parts:
-        yield from part.put_back(catalog)
     yield from _fill(catalog, closure)
 
     yield _types_are(catalog, scope, scope.types.target, Phase.PROVE)
     if scope.foreign_keys:
         yield _foreign_keys_are(catalog, scope, Phase.PROVE)
+
+
+def _put_back(catalog: Catalog, closure: Closure, repairs: tuple[Repair, ...]) -> Iterator[Statement]:
+    reasons = {repair.object: f"repaired: {repair.reason}" for repair in repairs}
+    for part in closure.parts:
+        for statement in part.put_back(catalog):
+            is_repaired = statement.object in reasons and statement.kind.startswith("create ")
+            yield replace(statement, reason=reasons[statement.object]) if is_repaired else statement
 
 
 def _lock(catalog: Catalog, scope: Scope, closure: Closure) -> Statement:

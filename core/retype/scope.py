@@ -229,7 +229,7 @@ def _family(graph: KeyGraph, inside: set[ColumnKey], key: ColumnKey) -> set[Colu
 
 
 def _is_primary(catalog: Catalog, key: ColumnKey) -> bool:
-    return any(c.kind == "p" and c.relation == key[0] and key[1] in c.columns for c in catalog.constraints)
+    return any(c.kind == "p" and key[1] in c.columns for c in catalog.constraints_of.get(key[0], ()))
 
 
 def _chain_end(catalog: Catalog, graph: KeyGraph, inside: set[ColumnKey], key: ColumnKey) -> ColumnKey:

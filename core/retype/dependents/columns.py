@@ -110,7 +110,7 @@ def _table_keyword(table: Relation) -> str:
 
 
 def _bytes_rewritten(catalog: Catalog, table: Relation) -> int:
-    below = [r for r in catalog.relations if table.oid in r.parents]
+    below = catalog.children_of.get(table.oid, ())
     return table.bytes + sum(_bytes_rewritten(catalog, child) for child in below)
 
 

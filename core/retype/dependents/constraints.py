@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from core.postgres.catalog import Address, Catalog, Constraint
+from core.postgres.catalog import Address, Catalog, Constraint, Relation
 from core.postgres.sql import qualified, quote_identifier
 from core.retype.dependents.subject import Subject
 from core.retype.model import Scope, Statement
@@ -46,44 +46,45 @@ def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
 
 def restore(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
     """Comments on the copies of checks and NOT NULL constraints that tables inherit, which rebuilt ones forget."""
-    keys = scope.keys
-    for constraint in sorted(catalog.constraints, key=lambda c: (c.schema, c.table, c.name)):
-        if constraint.kind == "n" and _touches(constraint, keys) and not constraint.is_local:
+    touched = [
+        constraint
+        for relation in {relation for relation, _ in scope.keys}
+        for constraint in catalog.constraints_of.get(relation, ())
+        if any((relation, attnum) in scope.keys for attnum in constraint.columns)
+    ]
+    for constraint in sorted(touched, key=lambda c: (c.schema, c.table, c.name)):
+        if constraint.kind == "n" and constraint.comment is not None and not constraint.is_local:
             renamed = replace(constraint, name=not_null_above(catalog, constraint).name)
             yield from subject(renamed).with_comment(constraint.comment)
-    for constraint in sorted(catalog.constraints, key=lambda c: (c.schema, c.table, c.name)):
-        if constraint.kind == "c" and constraint.inherited == 0 and _touches(constraint, keys):
+        elif constraint.kind == "c" and constraint.inherited == 0:
             yield from _copies_comments(catalog, constraint)
 
 
 def not_null_above(catalog: Catalog, constraint: Constraint) -> Constraint:
     """The NOT NULL constraint that an inherited one comes from in the end, whose name a rebuilt copy gets."""
     (attnum,) = constraint.columns
-    column = catalog.column[constraint.relation, attnum]
+    name = catalog.column[constraint.relation, attnum].name
     for parent in catalog.relation[constraint.relation].parents if constraint.inherited else ():
-        for other in catalog.constraints:
-            if other.kind == "n" and other.relation == parent:
-                above = catalog.column[parent, other.columns[0]]
-                if above.name == column.name:
-                    return not_null_above(catalog, other)
+        for other in catalog.constraints_of.get(parent, ()):
+            if other.kind == "n" and catalog.column[parent, other.columns[0]].name == name:
+                return not_null_above(catalog, other)
     return constraint
 
 
-def _touches(constraint: Constraint, keys: frozenset[tuple[int, int]]) -> bool:
-    return any((constraint.relation, attnum) in keys for attnum in constraint.columns)
-
-
 def _copies_comments(catalog: Catalog, constraint: Constraint) -> Iterator[Statement]:
-    below = _below(catalog, constraint.relation)
-    for copy in sorted(catalog.constraints, key=lambda c: (c.schema, c.table)):
-        if copy.kind == "c" and copy.name == constraint.name and copy.relation in below:
-            yield from subject(copy).with_comment(copy.comment)
+    for child in _below(catalog, constraint.relation):
+        for copy in catalog.constraints_of.get(child.oid, ()):
+            if copy.kind == "c" and copy.name == constraint.name:
+                yield from subject(copy).with_comment(copy.comment)
 
 
-def _below(catalog: Catalog, relation: int) -> set[int]:
-    found: set[int] = set()
-    waiting = {relation}
+def _below(catalog: Catalog, relation: int) -> list[Relation]:
+    """The tables that inherit from it, over any number of levels, each once, by name."""
+    found: dict[int, Relation] = {}
+    waiting = [relation]
     while waiting:
-        waiting = {r.oid for r in catalog.relations if waiting & set(r.parents)} - found
-        found |= waiting
-    return found
+        for child in catalog.children_of.get(waiting.pop(), ()):
+            if child.oid not in found:
+                found[child.oid] = child
+                waiting.append(child.oid)
+    return sorted(found.values(), key=lambda r: (r.schema, r.name))

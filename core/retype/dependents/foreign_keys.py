@@ -77,7 +77,7 @@ def put_back(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
             bytes=sum(_bytes_compared(catalog, key) for key in added if key.validated),
         )
     for key in again:
-        for one in (key, *_copies(catalog, key.oid)):
+        for one in (key, *copies(catalog, key.oid)):
             yield from subject(one).with_comment(one.comment)
             yield from _enforcement(one)
 
@@ -97,20 +97,19 @@ def _with_own_copies(catalog: Catalog, foreign_key: Constraint) -> list[Constrai
     """
     named = [
         copy
-        for copy in _copies(catalog, foreign_key.oid)
+        for copy in copies(catalog, foreign_key.oid)
         if copy.relation != foreign_key.relation and copy.name != foreign_key.name
     ]
     return [*reversed(named), foreign_key]
 
 
-def _copies(catalog: Catalog, oid: int) -> list[Constraint]:
+def copies(catalog: Catalog, oid: int) -> list[Constraint]:
     """The copies that hang on a partitioned table's foreign key, level by level."""
     found: list[Constraint] = []
-    parents = {oid}
-    while parents:
-        level = sorted((c for c in catalog.constraints if c.parent in parents), key=lambda c: c.oid)
+    level = list(catalog.copies_of_constraint.get(oid, ()))
+    while level:
         found += level
-        parents = {c.oid for c in level}
+        level = [copy for one in level for copy in catalog.copies_of_constraint.get(one.oid, ())]
     return found
 
 
@@ -146,7 +145,7 @@ def _objects(keys: list[Constraint]) -> str:
 
 def _tallies(catalog: Catalog, scope: Scope, what: str, keys: Iterable[Constraint]) -> tuple[Tally, ...]:
     """The total, and the count for each root key that the keys lead to (a composite one may lead to several)."""
-    root_of = {column.key: column.root for column in scope.columns}
+    root_of = scope.root_of
     total = 0
     by_root: dict[str, int] = {}
     for key in keys:

@@ -22,10 +22,10 @@ _SET_EXPRESSION_SINCE = 170000
 def why_not(catalog: Catalog, column: Column) -> str | None:
     """Why the column cannot be made constant (NULL) for a while; None if it can."""
     relation = catalog.relation[column.relation]
-    own = [c for c in catalog.constraints if c.relation == column.relation]
+    own = catalog.constraints_of.get(column.relation, ())
     if catalog.server.version_num < _SET_EXPRESSION_SINCE:
         return "before version 17 PostgreSQL cannot change the expression of a generated column"
-    if relation.parents or any(relation.oid in r.parents for r in catalog.relations):
+    if relation.parents or catalog.children_of.get(relation.oid):
         return "its table inherits, is inherited from, or is partitioned"
     if column.not_null or any(column.attnum in c.columns for c in own):
         return "it is part of a constraint or NOT NULL, and would be NULL meanwhile"

@@ -29,11 +29,17 @@ def restore(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
 
 def _attached(catalog: Catalog, scope: Scope) -> list[Index]:
     """The attached indexes that are created anew, parents before children."""
-    level = [i for i in catalog.indexes if not i.parent and indexes.uses(catalog, i, scope.keys)]
+    partitioned = {relation for relation, _ in scope.keys if catalog.relation[relation].kind == "p"}
+    level = [
+        index
+        for relation in partitioned
+        for index in catalog.indexes_of.get(relation, ())
+        if not index.parent and indexes.uses(catalog, index, scope.keys)
+    ]
     found: list[Index] = []
     while level:
-        parents = {index.oid for index in level}
-        level = sorted((i for i in catalog.indexes if i.parent in parents), key=lambda i: (i.schema, i.name))
+        below = [index for parent in level for index in catalog.attached_indexes.get(parent.oid, ())]
+        level = sorted(below, key=lambda i: (i.schema, i.name))
         found += level
     return found
 

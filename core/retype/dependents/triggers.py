@@ -34,8 +34,8 @@ def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
     yield about.recreated(trigger.definition, "as it was")
     yield from about.with_comment(trigger.comment)
     yield from about.with_extensions(catalog)
-    for constraint in catalog.constraints:
-        own = constraint.kind == "t" and (constraint.relation, constraint.name) == (trigger.relation, trigger.name)
+    for constraint in catalog.constraints_of.get(trigger.relation, ()):
+        own = constraint.kind == "t" and constraint.name == trigger.name
         if own and constraint.comment is not None:
             where = f"CONSTRAINT {quote_identifier(constraint.name)} ON {qualified(trigger.schema, trigger.table)}"
             yield about.restored("comment", f"COMMENT ON {where} IS {quote_literal(constraint.comment)}")

@@ -84,12 +84,11 @@ def _renamed_not_null(catalog: Catalog, scope: Scope) -> Iterator[tuple[Constrai
     """Inherited NOT NULL constraints of converted columns under names of their own, each with the one it comes from."""
     if catalog.server.version_num < NOT_NULL_CONSTRAINTS_SINCE:
         return
-    for constraint in sorted(catalog.constraints, key=lambda c: (c.schema, c.table, c.name)):
-        if (
-            constraint.kind == "n"
-            and constraint.relation
-            and (constraint.relation, constraint.columns[0]) in scope.keys
-        ):
+    for scoped in scope.columns:
+        relation, attnum = scoped.key
+        for constraint in catalog.constraints_of.get(relation, ()):
+            if constraint.kind != "n" or attnum not in constraint.columns:
+                continue
             above = constraints.not_null_above(catalog, constraint)
             if above.name != constraint.name:
                 yield constraint, above
@@ -103,11 +102,10 @@ def _relations(catalog: Catalog, scope: Scope) -> list[Relation]:
 def _family(catalog: Catalog, scope: Scope, column: Column) -> Iterator[Blocker]:
     """Copies and originals change together; one of them outside the scope was excluded."""
     relation = catalog.relation[column.relation]
-    for child in catalog.relations:
-        if relation.oid in child.parents:
-            for copy in catalog.columns_of.get(child.oid, ()):
-                if copy.name == column.name and copy.key not in scope.keys:
-                    yield _torn(scope, column, copy)
+    for child in catalog.children_of.get(relation.oid, ()):
+        for copy in catalog.columns_of.get(child.oid, ()):
+            if copy.name == column.name and copy.key not in scope.keys:
+                yield _torn(scope, column, copy)
     if column.inherited:
         for parent in relation.parents:
             for original in catalog.columns_of.get(parent, ()):

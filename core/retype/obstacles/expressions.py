@@ -6,14 +6,14 @@ kinds; the statement itself fails for certain, and rolls the conversion back, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
 from pglast import ast, parse_sql
 from pglast.enums import A_Expr_Kind
 from pglast.parser import ParseError
 
-from core.postgres.catalog import Catalog
+from core.postgres.catalog import Catalog, Column
 from core.postgres.sql import qualified
 from core.retype.closure import Closure
 from core.retype.dependents import (
@@ -49,8 +49,8 @@ def warnings(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[PlanW
     if is_string(scope.types.source) == is_string(scope.types.target):
         return  # integers compare with integers, strings with strings
     reader = _Reader(catalog, scope)
-    for subject, statement in _definitions(catalog, scope, closure):
-        mixed = reader.first_mixture(statement)
+    for subject, relation, statement in _definitions(catalog, scope, closure):
+        mixed = reader.first_mixture(statement, relation)
         if mixed is not None:
             yield PlanWarning(
                 f"expression:{subject.kind}:{subject.name}",
@@ -62,83 +62,103 @@ def warnings(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[PlanW
             )
 
 
-def _definitions(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[tuple[Subject, str]]:
-    """What PostgreSQL will have to parse again, each as a whole statement."""
-    keys = scope.keys
+def _definitions(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[tuple[Subject, int, str]]:
+    """What PostgreSQL will have to parse again, each as a whole statement, and the table whose columns it names first.
+
+    A view or a function names the columns of any table: 0.
+    """
     for part in closure.parts:
         oid = part.address.oid
         match part.kind:
             case "view":
-                yield views.subject(catalog.relation[oid]), catalog.relation[oid].definition or ""
+                view = catalog.relation[oid]
+                yield views.subject(view), 0, view.definition or ""
             case "function":
-                yield functions.subject(catalog.function[oid]), catalog.function[oid].definition or ""
+                function = catalog.function[oid]
+                yield functions.subject(function), 0, function.definition or ""
             case "rule":
-                yield rules.subject(catalog.rule[oid]), catalog.rule[oid].definition
+                rule = catalog.rule[oid]
+                yield rules.subject(rule), rule.relation, rule.definition
             case "trigger":
-                yield triggers.subject(catalog.trigger[oid]), catalog.trigger[oid].definition
+                trigger = catalog.trigger[oid]
+                yield triggers.subject(trigger), trigger.relation, trigger.definition
             case "policy":
                 policy = catalog.policy[oid]
                 for text in filter(None, (policy.using, policy.check)):
-                    yield policies.subject(policy), f"SELECT ({text})"
+                    yield policies.subject(policy), policy.relation, f"SELECT ({text})"
             case "publication entry":
                 entry = catalog.published_table[oid]
                 if entry.row_filter:
-                    yield publications.subject(entry), f"SELECT ({entry.row_filter})"
+                    yield publications.subject(entry), entry.relation, f"SELECT ({entry.row_filter})"
             case _:
                 pass
-    for index in catalog.indexes:
-        if not index.parent and indexes.uses(catalog, index, keys):
-            yield indexes.subject(index), index.definition
-    for constraint in catalog.constraints:
-        if constraint.kind == "c" and any((constraint.relation, attnum) in keys for attnum in constraint.columns):
-            table = qualified(constraint.schema, constraint.table)
-            yield constraints.subject(constraint), f"ALTER TABLE {table} ADD {constraint.definition}"
+    for relation in sorted({relation for relation, _ in scope.keys}):
+        for index in catalog.indexes_of.get(relation, ()):
+            if not index.parent and indexes.uses(catalog, index, scope.keys):
+                yield indexes.subject(index), relation, index.definition
+        for constraint in catalog.constraints_of.get(relation, ()):
+            if constraint.kind == "c" and any((relation, attnum) in scope.keys for attnum in constraint.columns):
+                table = qualified(constraint.schema, constraint.table)
+                yield constraints.subject(constraint), relation, f"ALTER TABLE {table} ADD {constraint.definition}"
     for statistic in catalog.statistics:
-        if any((statistic.relation, attnum) in keys for attnum in statistic.columns):
-            yield statistics.subject(statistic), statistic.definition
+        if any((statistic.relation, attnum) in scope.keys for attnum in statistic.columns):
+            yield statistics.subject(statistic), statistic.relation, statistic.definition
 
 
 class _Reader:
     """Reads parse trees for one conversion, telling by name what changes its type (keys) and what keeps it (others)."""
 
     def __init__(self, catalog: Catalog, scope: Scope) -> None:
-        source = scope.types.source
-        tables = {r.oid for r in catalog.relations if r.kind in "rpf"}
-        kept = {
-            c.name for c in catalog.columns if c.relation in tables and c.type == source and c.key not in scope.keys
-        }
-        self.keys = frozenset(catalog.column[key].name for key in scope.keys)
-        self.others = frozenset(kept) - self.keys
-        self.functions = {f.name for f in catalog.functions if f.returns == source}
-        self.type_name = source
-        if source == "uuid":
+        self.catalog = catalog
+        self.scope = scope
+        self.type_name = scope.types.source
+        tables = [r.oid for r in catalog.relations if r.kind in "rpf"]
+        keys, others = self._names(column for oid in tables for column in catalog.columns_of.get(oid, ()))
+        self.keys, self.others = keys, others - keys
+        self.functions = {f.name for f in catalog.functions if f.returns == self.type_name}
+        if self.type_name == "uuid":
             self.functions |= _UUID_FUNCTIONS
 
-    def first_mixture(self, statement: str) -> str | None:
-        """The first converted column that stands beside something of the old type, None if there is none."""
+    def first_mixture(self, statement: str, relation: int) -> str | None:
+        """The first converted column that stands beside something of the old type, None if there is none.
+
+        Args:
+            relation: oid of the table whose columns a bare name means, 0 for any.
+        """
         try:
             nodes = list(_nodes(parse_sql(statement)))
         except ParseError:
             return None
-        others = self.others | {
-            str(node.name) for node in nodes if isinstance(node, ast.FunctionParameter) and self._is_old(node.argType)
-        }
+        own_keys, own_others = self._names(self.catalog.columns_of.get(relation, ()))
+        keys = self.keys - own_others | own_keys
+        others = self.others - own_keys | own_others
+        others |= {str(n.name) for n in nodes if isinstance(n, ast.FunctionParameter) and self._is_old(n.argType)}
         for node in nodes:
-            sides = [side for operand in _beside(node) for side in self._sides(operand, others)]
-            keys = [name for name, is_key in sides if is_key]
-            if keys and len(keys) < len(sides):
-                return keys[0]
+            sides = [side for operand in _beside(node) for side in self._sides(operand, keys, others)]
+            found = [name for name, is_key in sides if is_key]
+            if found and len(found) < len(sides):
+                return found[0]
         return None
 
-    def _sides(self, node: Any, others: frozenset[str]) -> Iterator[tuple[str, bool]]:
+    def _names(self, columns: Iterable[Column]) -> tuple[set[str], set[str]]:
+        """The names of converted columns, and of others of the old type."""
+        keys, others = set[str](), set[str]()
+        for column in columns:
+            if column.key in self.scope.keys:
+                keys.add(column.name)
+            elif column.type == self.type_name:
+                others.add(column.name)
+        return keys, others
+
+    def _sides(self, node: Any, keys: set[str], others: set[str]) -> Iterator[tuple[str, bool]]:
         """(name, whether it is a converted column) of what the expression surely is; nothing if that is not known."""
         if isinstance(node, (list, tuple)):
             for one in cast("Sequence[Any]", node):
-                yield from self._sides(one, others)
+                yield from self._sides(one, keys, others)
         elif isinstance(node, ast.ColumnRef):
             name = getattr(_last(node.fields), "sval", "")
-            if name in self.keys or name in others:
-                yield name, name in self.keys
+            if name in keys or name in others:
+                yield name, name in keys
         elif isinstance(node, ast.TypeCast):
             if self._is_old(node.typeName):
                 yield "", False
@@ -147,9 +167,9 @@ class _Reader:
                 yield "", False
         elif isinstance(node, ast.SubLink):
             for target in getattr(node.subselect, "targetList", None) or ():
-                yield from self._sides(target.val, others)
+                yield from self._sides(target.val, keys, others)
         elif isinstance(node, ast.A_ArrayExpr):
-            yield from self._sides(node.elements, others)
+            yield from self._sides(node.elements, keys, others)
 
     def _is_old(self, type_name: Any) -> bool:
         return bool(type_name.names) and _last(type_name.names).sval == self.type_name

@@ -49,8 +49,9 @@ def blockers(catalog: Catalog, scope: Scope, closure: Closure, activity: Activit
             f"GRANT CREATE ON SCHEMA {quote_identifier(schema)} TO {quote_identifier(creator)}.",
         )
     for key in foreign_keys.recreated(catalog, scope):
-        if key.enforcement:
-            states = sorted({f"{e.function} on {e.table} is {e.enabled}" for e in key.enforcement})
+        switched = [state for one in (key, *foreign_keys.copies(catalog, key.oid)) for state in one.enforcement]
+        if switched:
+            states = sorted({f"{state.function} on {state.table} is {state.enabled}" for state in switched})
             yield Blocker(
                 f"enforcement:{qualified(key.schema, key.table)}.{quote_identifier(key.name)}",
                 foreign_keys.subject(key).object,

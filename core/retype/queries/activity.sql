@@ -81,4 +81,5 @@ ORDER BY 1, 2
 
 -- name: activity_settings
 SELECT name, setting FROM pg_settings
-WHERE name IN ('max_locks_per_transaction', 'max_connections', 'max_prepared_transactions')
+WHERE name IN ('max_locks_per_transaction', 'max_connections', 'max_prepared_transactions', 'max_worker_processes',
+               'max_wal_senders', 'autovacuum_max_workers', 'autovacuum_worker_slots')
