@@ -175,7 +175,8 @@ async def inspect(
                         group.create_task(_follow(session, snapshot, reading))
                 await reading.read(leader)
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            first_error = errors.exceptions[0]
+            raise first_error from first_error.__cause__
         finally:
             await asyncio.gather(*map(_close, sessions))
         return reading.assembly.catalog()

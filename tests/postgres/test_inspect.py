@@ -365,6 +365,23 @@ def test_canonical_form_survives_a_dump_and_restore(wide_database: Database, wid
     assert len(canonical(wide)) > 100
 
 
+def test_order_of_foreign_keys_is_part_of_the_schema(database: Database) -> None:
+    add = {name: f"ALTER TABLE c ADD CONSTRAINT {name} FOREIGN KEY ({name}) REFERENCES p" for name in "ab"}
+    drop = "ALTER TABLE c DROP CONSTRAINT a, DROP CONSTRAINT b"
+    run_sync(
+        execute(database, "CREATE TABLE p (id uuid PRIMARY KEY)", "CREATE TABLE c (a uuid, b uuid)", add["a"], add["b"])
+    )
+    before = run_sync(inspect(database.spec))
+    run_sync(execute(database, drop, add["a"], add["b"]))
+    assert compare(before, run_sync(inspect(database.spec))) == ()
+    run_sync(execute(database, drop, add["b"], add["a"]))
+    differences = compare(before, run_sync(inspect(database.spec)))
+    assert {(d.object, d.property) for d in differences} == {
+        ("table public.c", FOREIGN_KEY_ORDER),
+        ("table public.p", FOREIGN_KEY_ORDER),
+    }
+
+
 # When it is read
 
 
