@@ -109,10 +109,9 @@ async def login_environment(
     directory = Path(tempfile.mkdtemp(prefix="pgrecast-login-"))  # mode 0700
     try:
         passfile = directory / "pgpass"
-        descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            if spec.password is not None:
-                file.write(f"*:*:*:*:{_escaped(spec.password.get_secret_value())}\n")
+        passfile.touch(mode=0o600, exist_ok=False)
+        if spec.password is not None:
+            passfile.write_text(f"*:*:*:*:{_escaped(spec.password.get_secret_value())}\n", encoding="utf-8")
         yield {**_kept(os.environ), **_login(spec, passfile, application_name, read_only=read_only)}
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -228,7 +228,11 @@ def _with_plain_collation(statement: str, complaint: str) -> str | None:
     if match := _COLLATION.match(statement):
         return f'CREATE COLLATION {match[1]} FROM pg_catalog."C"'
     if match := _NO_COLLATION.search(complaint):
-        return re.sub(rf'COLLATE pg_catalog\.(?:"{re.escape(match["name"])}"|{re.escape(match["name"])}\b)', 'COLLATE pg_catalog."C"', statement)
+        return re.sub(
+            rf'COLLATE pg_catalog\.(?:"{re.escape(match["name"])}"|{re.escape(match["name"])}\b)',
+            'COLLATE pg_catalog."C"',
+            statement,
+        )
     return None
 
 

@@ -1,0 +1,204 @@
+"""Checking the stored expressions of a conversion beforehand: repairs, or blockers, or that nothing could be checked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from core.errors import PgrecastError
+from core.postgres.catalog import Catalog
+from core.postgres.connection_spec import ConnectionSpec
+from core.postgres.fingerprint import fingerprint
+from core.postgres.identity import Identity
+from core.postgres.inspect import inspect
+from core.retype.blockers import Findings
+from core.retype.clone import Clone, CloneSettings, Progress, schema_clone
+from core.retype.closure import close_over
+from core.retype.model import Blocker, Plan, PlanWarning, Repair, Scope
+from core.retype.plan import make_plan
+from core.retype.repair.definitions import object_of
+from core.retype.repair.meaning import calls_others
+from core.retype.repair.trial import Outcome, Refusal, parsed_again, try_conversion
+
+MOST_REMEMBERED = 16
+EXPRESSION_HINTS: Final = "expression:"
+"""How the ids of warnings begin that guess what is known after a check."""
+_LIFTED: Final = ("operator-class:",)
+"""How the ids of blockers begin that a repair lifts."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check has found; it belongs to one catalog, scope and pair of types.
+
+    Attributes:
+        complete: whether everything that hangs on the keys has been tried.
+        repairs: texts that are put back with casts.
+        blockers: what cannot be put back.
+        warnings: what could not be checked.
+    """
+
+    complete: bool = False
+    repairs: tuple[Repair, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    warnings: tuple[PlanWarning, ...] = ()
+
+    def applied_to(self, findings: Findings) -> Findings:
+        """The findings with these, and without those that these make obsolete."""
+        repaired = {repair.object for repair in self.repairs}
+        blockers = [b for b in findings.blockers if not (b.object in repaired and b.id.startswith(_LIFTED))]
+        warnings = [w for w in findings.warnings if not (self.complete and w.id.startswith(EXPRESSION_HINTS))]
+        return Findings(
+            tuple(sorted((*blockers, *self.blockers), key=lambda b: b.id)),
+            tuple(sorted((*warnings, *self.warnings), key=lambda w: w.id)),
+        )
+
+
+_remembered: OrderedDict[tuple[str, Scope, CloneSettings], Checked] = OrderedDict()
+
+
+async def plan_with_repairs(
+    spec: ConnectionSpec,
+    catalog: Catalog,
+    scope: Scope,
+    findings: Findings,
+    identity: Identity,
+    *,
+    settings: CloneSettings | None = None,
+    progress: Progress = lambda _: None,
+) -> tuple[Plan, Checked]:
+    """The plan of converting `scope`, its expressions checked on an empty clone and repaired where that is certain.
+
+    Args:
+        spec: the database; it is only read.
+        catalog: a reading of it.
+        findings: what else stands in the way (`find_blockers`).
+        settings: how to make the clone.
+        progress: told in a few words how far it is.
+
+    Returns:
+        the plan, and what the check has found: with it `plan_checked` makes the same plan again without a clone.
+    """
+    checked = await check_expressions(
+        spec, catalog, scope, settings=settings, progress=progress, is_blocked=bool(findings.blockers)
+    )
+    return await asyncio.to_thread(plan_checked, catalog, scope, findings, identity, checked), checked
+
+
+def plan_checked(catalog: Catalog, scope: Scope, findings: Findings, identity: Identity, checked: Checked) -> Plan:
+    """The plan of converting `scope` with what a check has found."""
+    return make_plan(catalog, scope, checked.applied_to(findings), identity, checked.repairs)
+
+
+async def check_expressions(
+    spec: ConnectionSpec,
+    catalog: Catalog,
+    scope: Scope,
+    *,
+    settings: CloneSettings | None = None,
+    progress: Progress = lambda _: None,
+    is_blocked: bool = False,
+) -> Checked:
+    """Check every stored expression that hangs on the scope's columns. The same question is answered from memory.
+
+    Args:
+        is_blocked: whether it is known already that the conversion cannot be: what the clone refuses is no news then.
+    """
+    settings = settings or CloneSettings()
+    if not _has_expressions(catalog, scope):
+        return Checked(complete=True)
+    key = (fingerprint(catalog), scope, settings)
+    if key not in _remembered:
+        try:
+            checked = await _check(spec, catalog, scope, settings, progress, is_blocked=is_blocked)
+        except PgrecastError as error:
+            return Checked(warnings=(_not_checked(str(error.what)),))
+        _remembered[key] = checked
+        while len(_remembered) > MOST_REMEMBERED:
+            _remembered.popitem(last=False)
+    _remembered.move_to_end(key)
+    return _remembered[key]
+
+
+async def _check(
+    spec: ConnectionSpec,
+    catalog: Catalog,
+    scope: Scope,
+    settings: CloneSettings,
+    progress: Progress,
+    *,
+    is_blocked: bool,
+) -> Checked:
+    async with schema_clone(spec, catalog, settings, progress=progress) as clone:
+        outcome = await try_conversion(clone, catalog, scope, progress=progress)
+        if outcome.stopped is not None:
+            return _stopped(outcome.stopped, clone, is_blocked=is_blocked)
+        after = await inspect(clone.spec)
+    closure = close_over(catalog, scope, parsed_again(catalog, scope))
+    others = calls_others(catalog, after, frozenset(object_of(catalog, part) for part in closure.parts))
+    return Checked(
+        complete=not outcome.unchecked,
+        repairs=_certain(outcome, others),
+        blockers=(*(_unrepaired(scope, refusal) for refusal in outcome.refusals), *others),
+        warnings=tuple(_unchecked(refusal) for refusal in outcome.unchecked),
+    )
+
+
+def _has_expressions(catalog: Catalog, scope: Scope) -> bool:
+    return bool(scope.columns) and bool(close_over(catalog, scope, parsed_again(catalog, scope)).parts)
+
+
+def _certain(outcome: Outcome, others: tuple[Blocker, ...]) -> tuple[Repair, ...]:
+    uncertain = {blocker.object for blocker in others}
+    return tuple(repair for repair in outcome.repairs if repair.object not in uncertain)
+
+
+def _unrepaired(scope: Scope, refusal: Refusal) -> Blocker:
+    where = f" (at: {refusal.excerpt})" if refusal.excerpt else ""
+    why = (
+        "more than one cast would do, and they differ in meaning"
+        if refusal.ambiguous
+        else "no cast repairs it for certain"
+    )
+    return Blocker(
+        f"unrepaired:{refusal.object}",
+        refusal.object,
+        f"After the conversion PostgreSQL says of it: {refusal.message}{where}; {why}.",
+        f"Rewrite it before the conversion so that it works for {scope.types.source} and {scope.types.target} alike (cast both "
+        "sides to text), or drop it and create it again afterwards.",
+    )
+
+
+def _unchecked(refusal: Refusal) -> PlanWarning:
+    return PlanWarning(
+        f"unchecked:{refusal.object}",
+        refusal.object,
+        f"It could not be checked beforehand: the empty copy lacks it, or what it uses ({refusal.message}).",
+        "If it does not type-check after the change of type, the conversion fails there and rolls back.",
+    )
+
+
+def _stopped(refusal: Refusal, clone: Clone, *, is_blocked: bool) -> Checked:
+    if is_blocked or clone.gaps:
+        return Checked(warnings=(_not_checked(f"on an empty copy of the schema, {refusal.object}: {refusal.message}"),))
+    return Checked(
+        blockers=(
+            Blocker(
+                f"refused:{refusal.object}",
+                refusal.object,
+                f"On an empty copy of the schema PostgreSQL refused to change it: {refusal.message}.",
+                "Take out of its way what the message names, or keep its columns out of the scope.",
+            ),
+        )
+    )
+
+
+def _not_checked(reason: str) -> PlanWarning:
+    return PlanWarning(
+        "unchecked-expressions",
+        "views, policies, checks and other expressions",
+        f"They could not be checked beforehand: {reason}",
+        "If one of them does not type-check after the change of type, the conversion fails there and rolls back.",
+    )

@@ -1,0 +1,335 @@
+"""The conversion tried on an empty clone: what its server refuses, which casts it takes, and what stays as it was.
+
+Everything that hangs on the keys is taken off, the columns are retyped, and each object is put back under a savepoint. What the
+server complains about is answered with casts (`casts`), one complaint after the other, until it takes the object or there is
+no answer, or no single one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from core.errors import QueryFailed
+from core.postgres.catalog import Address, Catalog
+from core.postgres.sql import qualified, quote_identifier
+from core.redaction import redactor
+from core.retype.clone import Clone, Progress, without_roles
+from core.retype.closure import Closure, Part, close_over
+from core.retype.dependents import columns, foreign_keys, indexes
+from core.retype.model import Repair, Scope, Statement
+from core.retype.names import column_name
+from core.retype.repair.casts import Candidate, candidates
+from core.retype.repair.complaints import Complaint, problem
+from core.retype.repair.definitions import Definition, definitions_of, with_repairs
+from core.retype.repair.syntax import Edit, edited
+from core.retype.repair.words import Words, domains_over, narrow_type, words_of
+from core.retype.transaction import SETTINGS
+
+MOST_ROUNDS = 100
+MOST_EXCERPT = 120
+# The object is not there: the clone lacks it, or what it uses.
+_ABSENT = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the server refuses, and no cast repairs for certain.
+
+    Attributes:
+        object: its kind and name.
+        message: what the server says.
+        excerpt: the text where it points at, empty if it points at nothing.
+        ambiguous: whether several casts would do.
+    """
+
+    object: str
+    message: str
+    excerpt: str = ""
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a trial.
+
+    Attributes:
+        repairs: texts that are put back with casts.
+        refusals: objects that cannot be put back.
+        unchecked: objects that the clone lacks, so that nothing can be said of them.
+        stopped: what the server refused so that nothing could be put back at all; the rest is empty then.
+    """
+
+    repairs: tuple[Repair, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    unchecked: tuple[Refusal, ...] = ()
+    stopped: Refusal | None = None
+
+
+async def try_conversion(
+    clone: Clone, catalog: Catalog, scope: Scope, *, progress: Progress = lambda _: None
+) -> Outcome:
+    """Convert the clone, and leave it converted, with all that can be put back.
+
+    Args:
+        clone: an empty clone of the database.
+        catalog: a reading of the database itself.
+
+    Raises:
+        QueryFailed: the clone's server was lost.
+    """
+    trial = _Trial(clone.connection, without_roles(catalog), scope)
+    try:
+        async with clone.connection.transaction():
+            await trial.prepare()
+            return await trial.run(progress)
+    except _Stopped as stopped:
+        return Outcome(stopped=stopped.refusal)
+    except (asyncpg.InterfaceError, OSError) as error:
+        raise QueryFailed(
+            f"The connection to the scratch database was lost: {error}",
+            advice="Try again; the scratch server's log tells more.",
+        ) from error
+
+
+def parsed_again(catalog: Catalog, scope: Scope) -> frozenset[Address]:
+    """Objects that PostgreSQL keeps through the change of type by parsing their expressions again, which may fail."""
+    keys = scope.keys
+    found: set[Address] = set()
+    for key in keys:
+        for dependency in catalog.dependents_of.get(Address("pg_class", *key), ()):
+            address = dependency.dependent
+            constraint = catalog.constraint.get(address.oid) if address.catalog == "pg_constraint" else None
+            if address.catalog == "pg_statistic_ext" or (constraint is not None and constraint.kind in "cx"):
+                found.add(Address(address.catalog, address.oid))
+    for index in catalog.indexes:
+        if index.constraint or index.parent or not index.valid or not indexes.uses(catalog, index, keys):
+            continue
+        if 0 in index.columns or " WHERE " in index.definition or "_ops" in index.definition:
+            found.add(Address("pg_class", index.oid))
+    return frozenset(found)
+
+
+class _Stopped(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+
+class _Trial:
+    def __init__(self, connection: asyncpg.Connection, catalog: Catalog, scope: Scope) -> None:
+        self.connection = connection
+        self.catalog = catalog
+        self.scope = scope
+        self.words: Words = words_of(scope.types, domains_over(catalog, narrow_type(scope.types)))
+        self.closure: Closure = close_over(catalog, scope, parsed_again(catalog, scope))
+        self.lacking: set[Address] = set()
+        """Parts that the clone does not have, or has no more."""
+
+    async def prepare(self) -> None:
+        for name in ("search_path", "row_security", "check_function_bodies", "standard_conforming_strings"):
+            await self.connection.execute(f"SET LOCAL {name} = {SETTINGS[name]}")
+        with contextlib.suppress(asyncpg.InsufficientPrivilegeError):  # what is said in other words is not understood
+            async with self.connection.transaction():
+                await self.connection.execute("SET LOCAL lc_messages = 'C'")
+
+    async def run(self, progress: Progress) -> Outcome:
+        await self._make_plain()
+        for part in reversed(self.closure.parts):
+            await self._take_off(part)
+        for statement in (*foreign_keys.take_off(self.catalog, self.scope), *columns.retype(self.catalog, self.scope)):
+            await self._must(statement)
+        refusals = [refusal async for refusal in self._foreign_keys()]
+        repairs: list[Repair] = []
+        unchecked: list[Refusal] = []
+        for i, part in enumerate(self.closure.parts, start=1):
+            was_lacking = part.address in self.lacking
+            result = await self._put_back(part)
+            if isinstance(result, Refusal):
+                if not self._hangs_on_lacking(part):
+                    (unchecked if was_lacking else refusals).append(result)
+                self.lacking.add(part.address)
+            else:
+                repairs += result
+                self.lacking.discard(part.address)
+            progress(f"checked {i} of {len(self.closure.parts)} objects")
+        return Outcome(tuple(repairs), tuple(refusals), tuple(unchecked))
+
+    # --- taking off ---
+
+    async def _make_plain(self) -> None:
+        """Make ordinary columns of generated ones that the plan has no way for: they block, and would hide all else."""
+        ours = {part.name for part in self.closure.of_kind("generated column")}
+        tables = {relation for relation, _ in self.scope.keys}
+        for column in self.catalog.columns:
+            if column.generated and column.relation in tables and column_name(column) not in ours:
+                table, name = qualified(column.schema, column.table), quote_identifier(column.name)
+                await self._attempt(f"ALTER TABLE {table} ALTER COLUMN {name} DROP EXPRESSION", keep=True)
+
+    async def _take_off(self, part: Part) -> None:
+        for statement in part.take_off(self.catalog):
+            complaint = await self._attempt(statement.sql, keep=True)
+            if complaint is not None and complaint.sqlstate in _ABSENT:
+                self.lacking.add(part.address)
+            elif complaint is not None:
+                raise _Stopped(Refusal(statement.object, complaint.message))
+
+    async def _must(self, statement: Statement) -> None:
+        complaint = await self._attempt(statement.sql, keep=True)
+        if complaint is not None:
+            raise _Stopped(Refusal(statement.object, complaint.message))
+
+    async def _foreign_keys(self) -> AsyncGenerator[Refusal, None]:
+        for statement in foreign_keys.put_back(self.catalog, self.scope):
+            if statement.kind.startswith("create "):
+                complaint = await self._attempt(statement.sql, keep=True)
+                if complaint is not None:
+                    yield Refusal(statement.object, complaint.message)
+
+    # --- putting back ---
+
+    async def _put_back(self, part: Part) -> list[Repair] | Refusal:
+        create = _create(part, self.catalog)
+        repairs: list[Repair] = []
+        for definition in definitions_of(self.catalog, part, create.sql):
+            result = await self._settle(definition)
+            if isinstance(result, Refusal):
+                return result
+            if result is not None:
+                repairs.append(result)
+        if repairs:
+            create = _create(part, with_repairs(self.catalog, tuple(repairs)))
+        complaint = await self._attempt(create.sql, keep=True)
+        return repairs if complaint is None else Refusal(create.object, complaint.message)
+
+    async def _settle(self, definition: Definition) -> Repair | Refusal | None:
+        """Answer one complaint after the other; None if there is none."""
+        part = definition.part
+        reasons: dict[str, None] = {}
+        for _ in range(MOST_ROUNDS):
+            complaint = await self._look(definition, part)
+            if complaint is None:
+                break
+            found = await self._answer(definition, part, complaint)
+            if not isinstance(found, Candidate):
+                return _refusal(definition, part, complaint, ambiguous=found)
+            part = edited(part, _shifted(found.edits, -len(definition.before)))
+            reasons[found.reason] = None
+        else:
+            return Refusal(definition.object, f"it needs more than {MOST_ROUNDS} casts")
+        if not reasons:
+            return None
+        return Repair(definition.object, definition.text, definition.with_part(part), "; ".join(reasons))
+
+    async def _answer(self, definition: Definition, part: str, complaint: Complaint) -> Candidate | bool:
+        """The one candidate that the server takes; otherwise whether there were several."""
+        about = problem(complaint)
+        if about is None:
+            return False
+        sql = definition.statement(part)
+        start, end = len(definition.before), len(definition.before) + len(part)
+        for group in candidates(sql, complaint, about, self.words):
+            accepted: list[Candidate] = []
+            for candidate in dict.fromkeys(group):
+                if all(start <= edit.start and edit.end <= end for edit in candidate.edits):
+                    changed = edited(part, _shifted(candidate.edits, -start))
+                    if _is_answered(complaint, await self._look(definition, changed), candidate.edits):
+                        accepted.append(candidate)
+            if accepted:
+                return accepted[0] if len(accepted) == 1 else True
+        return False
+
+    async def _look(self, definition: Definition, part: str) -> Complaint | None:
+        sql = definition.statement(part)
+        return await self._attempt(sql, keep=False, only_parse=definition.is_probe)
+
+    async def _attempt(self, sql: str, *, keep: bool, only_parse: bool = False) -> Complaint | None:
+        """Run the statement, and undo it unless it is to be kept; what the server complains about."""
+        try:
+            async with self._savepoint(keep=keep):
+                if only_parse:
+                    await self.connection.prepare(sql)
+                else:
+                    await self.connection.execute(sql)
+        except asyncpg.PostgresError as error:
+            return _complaint(error)
+        return None
+
+    @asynccontextmanager
+    async def _savepoint(self, *, keep: bool) -> AsyncGenerator[None, None]:
+        savepoint = self.connection.transaction()
+        await savepoint.start()
+        try:
+            yield
+        except BaseException:
+            await savepoint.rollback()
+            raise
+        await (savepoint.commit() if keep else savepoint.rollback())
+
+    def _hangs_on_lacking(self, part: Part) -> bool:
+        """Whether it uses something that is not there, so that its own failure says nothing."""
+        own = [part.address, *(address for address in _rules(self.catalog, part.address))]
+        others = self.lacking - {part.address}
+        lacking = {(address.catalog, address.oid) for address in others}
+        lacking |= {
+            ("pg_type", self.catalog.relation[a.oid].row_type) for a in others if a.oid in self.catalog.relation
+        }
+        return any(
+            (dependency.referenced.catalog, dependency.referenced.oid) in lacking
+            for address in own
+            for dependency in self.catalog.references_of.get(address, ())
+        )
+
+
+def _rules(catalog: Catalog, address: Address) -> Iterator[Address]:
+    """A view's own rule, which has the dependencies of its query."""
+    for dependency in catalog.dependents_of.get(address, ()):
+        if dependency.kind == "i" and dependency.dependent.catalog == "pg_rewrite":
+            yield dependency.dependent
+
+
+def _create(part: Part, catalog: Catalog) -> Statement:
+    return next(statement for statement in part.put_back(catalog) if statement.kind.startswith("create "))
+
+
+def _complaint(error: asyncpg.PostgresError) -> Complaint:
+    position = getattr(error, "position", None)
+    return Complaint(
+        sqlstate=error.sqlstate or "",
+        message=redactor.redact(getattr(error, "message", None) or str(error)),
+        detail=getattr(error, "detail", None) or "",
+        position=int(position) - 1 if position else None,
+    )
+
+
+def _is_answered(before: Complaint, after: Complaint | None, edits: tuple[Edit, ...]) -> bool:
+    """Whether the complaint is gone: there is none, or another one that a cast could answer too."""
+    if after is None:
+        return True
+    was, now = problem(before), problem(after)
+    if now is None:
+        return False
+    if before.position is None or after.position is None:
+        return (before.position, was) != (after.position, now)
+    return type(was) is not type(now) or after.position != _moved(before.position, edits)
+
+
+def _moved(position: int, edits: tuple[Edit, ...]) -> int:
+    """Where a place of the text is after the edits; what is put right at it goes before."""
+    return position + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= position)
+
+
+def _shifted(edits: tuple[Edit, ...], by: int) -> tuple[Edit, ...]:
+    return tuple(Edit(edit.start + by, edit.end + by, edit.text) for edit in edits)
+
+
+def _refusal(definition: Definition, part: str, complaint: Complaint, *, ambiguous: bool) -> Refusal:
+    excerpt = ""
+    if complaint.position is not None:
+        sql = definition.statement(part)
+        start = max(len(definition.before), complaint.position - MOST_EXCERPT // 2)
+        excerpt = " ".join(sql[start : start + MOST_EXCERPT].split())
+    return Refusal(definition.object, complaint.message, excerpt, ambiguous)
