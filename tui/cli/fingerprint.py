@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 from core.errors import UsageError
-from core.postgres.fingerprint import Canonical, Difference, canonical, compare, fingerprint, from_json, to_json
+from core.postgres.fingerprint import Canonical, canonical, compare, fingerprint, from_json, to_json
 from core.postgres.inspect import inspect
+from core.retype.differences import Meaning, weigh
 from core.settings import Settings
 from tui.cli.output import Output
 from tui.cli.targets import target_spec
@@ -31,17 +33,29 @@ def _compare(files: list[Path], output: Output) -> int:
     if len(files) != 2:
         raise UsageError("To compare takes two files.", advice="pgrecast fingerprint BEFORE.json AFTER.json")
     before, after = (_read(path) for path in files)
-    differences = compare(before, after)
-    output.lines([_line(difference) for difference in differences])
-    output.lines([f"{len(differences)} differences" if differences else "no difference"])
+    weighed = weigh(compare(before, after))
+    counts = Counter(found.meaning for found in weighed)
+    output.lines([f"{found.meaning:8}  {found.difference}" for found in weighed])
+    output.lines([_summary(counts)])
     output.document(
         {
             "before": fingerprint(before),
             "after": fingerprint(after),
-            "differences": [asdict(difference) for difference in differences],
+            "counts": dict(counts),
+            "differences": [asdict(found.difference) | {"meaning": found.meaning} for found in weighed],
         }
     )
-    return DIFFERENT if differences else 0
+    return DIFFERENT if weighed else 0
+
+
+def _summary(counts: Counter[Meaning]) -> str:
+    if not counts:
+        return "no difference"
+    only = "" if counts["other"] else "; nothing but the key types differs"
+    return (
+        f"{counts['key type']} key types, {counts['spelling']} expressions spelt with the new type's casts, "
+        f"{counts['other']} other differences{only}"
+    )
 
 
 def _read(path: Path) -> Canonical:
@@ -50,7 +64,3 @@ def _read(path: Path) -> Canonical:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", state="") from error
     return from_json(text)
-
-
-def _line(difference: Difference) -> str:
-    return f"{difference.object} | {difference.property}: {difference.before!r} -> {difference.after!r}"
