@@ -282,9 +282,8 @@ class _Weighing:
     def _evidence(self, place: int, items: Mapping[Item, list[tuple[Finding, str]]]) -> RevisionEvidence:
         replayed = self._replay.revisions[place]
         doc = self._replay.graph.by_id[replayed.revision].doc
-        if replayed.how == "stamped":
-            why = replayed.failures[0].message if replayed.failures else "it failed"
-            note = f"it cannot be run on a scratch database: {why}"
+        if replayed.failures and (replayed.how == "stamped" or not items):
+            note = f"it cannot be run on a scratch database: {replayed.failures[0].message}"
             return RevisionEvidence(replayed.revision, doc, Status.UNKNOWN, note=note)
         # Comments get lost in dumps and say little; they count where a revision does nothing else.
         telling = {item: findings for item, findings in items.items() if item.kind != "comment"} or items

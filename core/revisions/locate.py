@@ -19,8 +19,6 @@ from core.revisions.schema import Item, Schema
 from core.revisions.spelling import TypePair, short
 from core.revisions.version_table import Claim
 
-COMPLETE_BY_HAND = "complete it by hand, then stamp it"
-
 
 class Verdict(StrEnum):
     AGREES = "agrees"
@@ -144,7 +142,10 @@ class _Frontier:
         self._evidence = {found.revision: found for found in evidence.revisions}
         self._claim = claim
         self._statements = {replayed.revision: replayed.statements for replayed in replay.revisions}
-        self.accepted = self._closed(self._is_accepted)
+        with_unknown = self._closed(lambda r: self._is_accepted(r) or self._evidence[r].status is Status.UNKNOWN)
+        # What cannot be run on a scratch database has run where it was needed.
+        needed = self._followed(with_unknown)
+        self.accepted = self._closed(lambda r: self._is_accepted(r) or r in needed)
         self.proved = self._followed(self.accepted)
 
     def decide(self) -> tuple[tuple[str, ...] | None, tuple[Candidate, ...], Verdict]:
@@ -241,13 +242,13 @@ class _Frontier:
         if not halves:
             return []
         said = "; ".join(f"{half}: {_first(self._evidence[half])}" for half in halves)
-        verb = "is" if len(halves) == 1 else "are"
-        question = (
-            f"{_listed(halves)} {verb} there in part, and will be run after what is in the way is cleared ({said})"
-        )
+        is_known = any(self._evidence[half].status is not Status.UNKNOWN for half in halves)
+        first = "there in part, to be run after what is in the way is cleared" if is_known else "not run yet"
+        question = f"{_listed(halves)} {'is' if len(halves) == 1 else 'are'} {first} ({said})"
+        then = "will be completed by hand" if is_known else "has run"
         return [
             Candidate(self._graph.heads_of(base), question),
-            *(Candidate(self._graph.heads_of(base | {half}), f"{half} will be completed by hand") for half in halves),
+            *(Candidate(self._graph.heads_of(base | {half}), f"{half} {then}") for half in halves),
         ]
 
     def _what_it_does(self, revision: str) -> str:

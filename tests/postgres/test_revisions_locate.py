@@ -275,3 +275,25 @@ async def test_predicted_obstacles_are_what_really_stops_alembic(drifted: Drifte
     outcome = await run_alembic(drifted.folder, spec_of(drifted.database), "upgrade", obstacle.revision)
     assert outcome.exit_status != 0
     assert 'relation "payments" already exists' in outcome.output
+
+
+async def test_what_cannot_be_replayed_is_accepted_where_others_follow_it_and_asked_at_the_end(
+    database: Database, tmp_path: Path, cache: Path
+) -> None:
+    history = (
+        R("r1", None, 'op.create_table("t", sa.Column("id", sa.Integer))'),
+        R("r2", "r1", 'op.execute("GRANT SELECT ON t TO a_role_that_is_not_here")'),
+        R("r3", "r2", 'op.add_column("t", sa.Column("a", sa.Integer))'),
+        R("r4", "r3", 'op.execute("GRANT SELECT ON t TO a_role_that_is_not_here")'),
+    )
+    drifted = Drifted(database, tmp_path / "unused", cache)
+    drifted.folder, drifted.project = tmp_path, write_project(tmp_path, history)
+    await drifted.sql("CREATE TABLE t (id integer)")
+    location = await drifted.locate()
+    assert [found.status for found in location.evidence] == ["APPLIED", "UNKNOWN", "ABSENT", "UNKNOWN"]
+    assert [candidate.rows for candidate in location.candidates] == [("r1",), ("r2",)]
+    await drifted.sql("ALTER TABLE t ADD a integer")
+    location = await drifted.locate()
+    assert location.verdict is Verdict.AMBIGUOUS
+    assert [candidate.rows for candidate in location.candidates] == [("r3",), ("r4",)]
+    assert "a_role_that_is_not_here" in location.candidates[0].question

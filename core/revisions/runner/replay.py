@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import time
 from collections.abc import Callable
@@ -84,7 +85,7 @@ class Replay:
             kept = len(self._failures)
             try:
                 run(connection, revision)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._rollback(connection)
                 self._failures[kept:] = []
                 self._note("the whole revision", error)
@@ -96,7 +97,7 @@ class Replay:
                 return how
         raise Refusal("not_replayed", f"revision {revision} can be neither run nor stamped past")
 
-    def _note(self, what: str, error: Exception) -> None:
+    def _note(self, what: str, error: BaseException) -> None:
         self._failures.append({"what": " ".join(what.split())[:300], **explain(error)})
 
     @staticmethod
@@ -138,7 +139,9 @@ class Replay:
             done.append(revision)
             return self._project.steps_to(revision, heads)
 
-        self._project.run_env(steps, destination_rev=revision)
+        # In a thread, for an async env.py starts a loop, and there may be one here.
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(self._project.run_env, steps, destination_rev=revision).result()
         if not done:
             raise Refusal("not_run", "env.py ended without running any migration")
 

@@ -15,7 +15,7 @@ class Tolerance:
     Where the revision's own code stops, what it has done until then is kept.
     """
 
-    def __init__(self, connection: Any, note: Callable[[str, Exception], None]) -> None:
+    def __init__(self, connection: Any, note: Callable[[str, BaseException], None]) -> None:
         self._connection, self._note = connection, note
         self._kept: Any = None
 
@@ -50,7 +50,7 @@ class Tolerance:
             self._keep()
             try:
                 run(**options)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._note("the rest of the revision", error)
                 if self._kept is not None and self._kept.is_active:
                     self._kept.rollback()
