@@ -75,7 +75,7 @@ def way_back(
 
 def _last_conversion(state: RunState, target: str) -> ConversionState | None:
     """The conversion of the target that has touched it last: a transaction that was never opened has not."""
-    known = (*state.committed.values(), *state.conversions.values())
+    known = (*state.conversions.values(), *state.committed.values())
     opened = [(c.opened, c) for c in known if c.target == target and c.opened is not None]
     return max(opened, key=lambda pair: pair[0])[1] if opened else None
 
