@@ -34,7 +34,7 @@ def _compare(files: list[Path], output: Output) -> int:
         raise UsageError("To compare takes two files.", advice="pgrecast fingerprint BEFORE.json AFTER.json")
     before, after = (_read(path) for path in files)
     weighed = weigh(compare(before, after))
-    counts = Counter(found.meaning for found in weighed)
+    counts: Counter[Meaning] = Counter(found.meaning for found in weighed)
     output.lines([f"{found.meaning:8}  {found.difference}" for found in weighed])
     output.lines([_summary(counts)])
     output.document(
