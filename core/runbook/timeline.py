@@ -39,7 +39,7 @@ class TaskTime:
 
 def timeline(runbook: Runbook, state: RunState, now: datetime) -> tuple[TaskTime, ...]:
     """The times of every task, in their order."""
-    return tuple(_task_time(task, state, now) for task in runbook.tasks)
+    return tuple(task_time(task, state, now) for task in runbook.tasks)
 
 
 def downtime(state: RunState, now: datetime) -> timedelta | None:
@@ -52,7 +52,8 @@ def downtime(state: RunState, now: datetime) -> timedelta | None:
     return max(ended - began, timedelta())
 
 
-def _task_time(task: Task, state: RunState, now: datetime) -> TaskTime:
+def task_time(task: Task, state: RunState, now: datetime) -> TaskTime:
+    """The times of one task."""
     steps = [state.step(step.id) for step in task.steps]
     due = state.opened + task.due if state.opened is not None and task.due is not None else None
     ends = [step.ended for step in steps if step.ended is not None]
