@@ -54,5 +54,6 @@ def _meaning(difference: Difference, equivalence: Equivalence | None) -> Meaning
     if difference.property == "type":
         return "key type" if equivalence.type_follows(before, after) else "other"
     kind = difference.object.partition(" ")[0]
-    form = _FORMS.get((kind, difference.property), "statement" if difference.property == "definition" else None)
+    otherwise: Form | None = "statement" if difference.property == "definition" else None
+    form = _FORMS.get((kind, difference.property), otherwise)
     return "spelling" if form and equivalence.same_definition(before, after, form) else "other"
