@@ -6,7 +6,9 @@ import re
 from typing import Final
 
 from core.errors import UsageError
+from core.postgres.sql import qualified
 from core.retype.model import TypePair
+from core.retype.names import split_name
 
 # What people write, as `format_type` writes it (docs, 8. Data Types, table of aliases).
 _ALIASES: Final = {
@@ -53,12 +55,13 @@ def parse_type_pair(source: str, target: str, collation: str | None = None) -> T
     Args:
         source: the keys' type now.
         target: their type afterwards.
-        collation: the new columns' collation, quoted and schema-qualified where needed; None for the type's default.
+        collation: the new columns' collation, None for the type's default: a name of pg_catalog's as it stands (`C`,
+            `en_US.utf8`), or in double quotes, with a schema where needed (`public."german"`).
 
     Raises:
         UsageError: a type is unknown, or there is no conversion between the two.
     """
-    pair = TypePair(parse_type(source), parse_type(target), collation)
+    pair = TypePair(parse_type(source), parse_type(target), _collation(collation) if collation else None)
     if pair.source == pair.target and collation is None:
         raise UsageError(f"Keys of type {pair.source} already have that type.")
     if not _convertible(pair):
@@ -72,6 +75,14 @@ def parse_type_pair(source: str, target: str, collation: str | None = None) -> T
     if collation is not None and not is_string(pair.target):
         raise UsageError(f"A collation makes no sense for {pair.target}.")
     return pair
+
+
+def _collation(text: str) -> str:
+    """The collation's name, qualified and quoted where needed, as the catalog has it."""
+    if '"' not in text:
+        return qualified("pg_catalog", text.strip())
+    *schema, name = split_name(text)
+    return qualified(schema[0] if schema else "pg_catalog", name)
 
 
 def _convertible(pair: TypePair) -> bool:

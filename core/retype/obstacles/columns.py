@@ -69,6 +69,14 @@ def warnings(catalog: Catalog, scope: Scope) -> Iterator[PlanWarning]:
                 "PostgreSQL rebuilds a partition's NOT NULL from its parent's and does not allow it to be renamed.",
                 f"Its name becomes {quote_identifier(above.name)}; what it does stays the same.",
             )
+    if scope.types.collation is not None:
+        yield PlanWarning(
+            f"collation:{scope.types.collation}",
+            f"collation {scope.types.collation}",
+            f"The new columns get another collation than the database's own ({catalog.server.collation}).",
+            "Keys sort by it, text functions over them follow it, and comparing them with a column of a third collation fails "
+            "(could not determine which collation to use).",
+        )
     for relation in _relations(catalog, scope):
         if relation.kind == "f" and not needs_using(scope.types):
             yield PlanWarning(

@@ -35,6 +35,13 @@ def blockers(catalog: Catalog, scope: Scope, closure: Closure, activity: Activit
             "A pooler stands between here and the server: the session's settings, locks and transaction could be another's.",
             "Connect to the server directly (its own host and port, not the pooler's).",
         )
+    if not activity.collation_known:
+        yield Blocker(
+            f"no-collation:{scope.types.collation}",
+            database,
+            f"It has no collation {scope.types.collation} for its encoding, {catalog.server.encoding}.",
+            "SELECT collname FROM pg_collation lists those that it has.",
+        )
     for session in activity.lock_holders:
         yield from _holder(catalog, activity, session)
     for transaction in activity.prepared_transactions:

@@ -83,3 +83,10 @@ ORDER BY 1, 2
 SELECT name, setting FROM pg_settings
 WHERE name IN ('max_locks_per_transaction', 'max_connections', 'max_prepared_transactions', 'max_worker_processes',
                'max_wal_senders', 'autovacuum_max_workers', 'autovacuum_worker_slots')
+
+-- name: activity_collation
+SELECT EXISTS (
+  SELECT FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+  WHERE quote_ident(n.nspname) || '.' || quote_ident(c.collname) = $1
+    AND c.collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))
+) AS known
