@@ -169,6 +169,8 @@ class Plan:
     blockers: tuple[Blocker, ...] = ()
     warnings: tuple[PlanWarning, ...] = ()
     repairs: tuple[Repair, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    """What the operator should know and need not accept, in sentences."""
 
     @cached_property
     def fingerprint(self) -> str:

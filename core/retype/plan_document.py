@@ -46,6 +46,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "blockers": [asdict(blocker) for blocker in plan.blockers],
         "warnings": [asdict(warning) for warning in plan.warnings],
         "repairs": [asdict(repair) for repair in plan.repairs],
+        "notes": list(plan.notes),
         "phases": [_phase(plan, phase) for phase in Phase],
     }
 

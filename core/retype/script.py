@@ -41,7 +41,9 @@ def _head(plan: Plan) -> Iterator[str]:
         "An error ends it, with everything as it was. No application should be at work meanwhile: it would wait.",
     )
     for warning in plan.warnings:
-        yield from _comment("", f"Note ({warning.id}): {warning.reason} {warning.consequence}")
+        yield from _comment("", f"Warning ({warning.id}): {warning.reason} {warning.consequence}")
+    for note in plan.notes:
+        yield from _comment("", f"Note: {note}")
     yield ""
     yield "\\set ON_ERROR_STOP on"
     yield "\\set QUIET on"
