@@ -25,6 +25,7 @@ from core.retype.dependents import (
     views,
 )
 from core.retype.model import Phase, Plan, Repair, Scope, Statement
+from core.retype.notes import find_notes
 from core.retype.repair.definitions import detached, with_repairs
 from core.retype.tables import tables_to_lock
 
@@ -38,7 +39,8 @@ def make_plan(
         repairs: definitions that are put back otherwise than they were (`core.retype.repair`).
     """
     closure = close_over(catalog, scope, detached(catalog, repairs))
-    statements = _statements(catalog, scope, closure, repairs) if scope.columns else ()
+    statements = tuple(_statements(catalog, scope, closure, repairs)) if scope.columns else ()
+    rewritten = sum(statement.bytes for statement in statements if statement.kind == "retype columns")
     return Plan(
         identity=identity,
         catalog=fingerprint(catalog),
@@ -47,6 +49,7 @@ def make_plan(
         blockers=findings.blockers,
         warnings=findings.warnings,
         repairs=(*_repairs(catalog, closure), *repairs),
+        notes=tuple(find_notes(catalog, scope, rewritten)),
     )
 
 
