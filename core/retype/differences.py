@@ -54,6 +54,7 @@ def _meaning(difference: Difference, equivalence: Equivalence | None) -> Meaning
     if difference.property == "type":
         return "key type" if equivalence.type_follows(before, after) else "other"
     kind = difference.object.partition(" ")[0]
-    otherwise: Form | None = "statement" if difference.property == "definition" else None
-    form = _FORMS.get((kind, difference.property), otherwise)
+    form = _FORMS.get((kind, difference.property))
+    if form is None and difference.property == "definition":
+        form = "statement"
     return "spelling" if form and equivalence.same_definition(before, after, form) else "other"
