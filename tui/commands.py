@@ -159,7 +159,6 @@ class Commands:
                     question.title,
                     question.choices,
                     default=question.default,
-                    facts=question.details,
                     question=question,
                     store=self._store,
                 )

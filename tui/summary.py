@@ -17,6 +17,7 @@ from core.runbook.facts import WINDOW_CHOSEN
 from core.runbook.gates import needs, reports
 from core.runbook.model import GateReport, Runbook, Step, StepKind, Task
 from core.runbook.state import ConversionState, PhaseState, RunState, StepState, StepStatus
+from core.runbook.timeline import TaskTime, downtime, task_time
 from core.runbook.way_back import way_back as core_way_back
 from core.settings import Settings
 from tui import text
@@ -49,7 +50,7 @@ class TaskSummary:
     Attributes:
         done: steps that are proved.
         ticked: steps that a person vouches for.
-        worked: time that its steps took so far.
+        times: planned, due and actual.
         current: the step that runs, waits, failed or is next; None when all are through.
         details: the line below the title (what happens, what is missing, or what came of it), the longest form first.
     """
@@ -58,7 +59,7 @@ class TaskSummary:
     status: TaskStatus
     done: int
     ticked: int
-    worked: timedelta | None
+    times: TaskTime
     current: Step | None
     details: tuple[str, ...]
 
@@ -69,6 +70,16 @@ class TaskSummary:
     @property
     def tally(self) -> str:
         return text.tally(self.done, self.ticked, self.total)
+
+    @property
+    def worked(self) -> timedelta | None:
+        """The time that its steps took so far; None where they took none."""
+        return self.times.worked or None
+
+    @property
+    def late(self) -> bool:
+        """Whether it should be through by now and is not."""
+        return self.times.overdue and self.times.ended is None
 
     @property
     def bar(self) -> str:
@@ -93,13 +104,12 @@ def summarize(task: Task, state: RunState, settings: Settings, readings: Reading
         )
     else:
         details = (step_line(current, state, settings, readings, now),)
-    worked = [step_time(s, now) for s in states.values()]
     return TaskSummary(
         task=task,
         status=status,
         done=done,
         ticked=ticked,
-        worked=sum((w for w in worked if w is not None), timedelta()) if any(w is not None for w in worked) else None,
+        times=task_time(task, state, now),
         current=current,
         details=details,
     )
@@ -376,7 +386,33 @@ def present_names(state: RunState) -> str:
 
 
 def proved(runbook: Runbook, state: RunState) -> str:
-    """`proved 12, ticked 3 of 61 steps`."""
-    steps = [step for task in runbook.tasks for step in task.steps]
-    counts = {status: sum(state.step(step.id).status is status for step in steps) for status in _THROUGH}
-    return f"{counts[StepStatus.DONE]} proved, {counts[StepStatus.TICKED]} ticked of {len(steps)} steps"
+    """`12 proved, 3 ticked of 61 steps`."""
+    done, ticked, total = _counts(runbook, state)
+    return f"{done} proved, {ticked} ticked of {total} steps"
+
+
+def proved_briefly(runbook: Runbook, state: RunState) -> str:
+    """`12+3/61`."""
+    return text.tally(*_counts(runbook, state))
+
+
+def _counts(runbook: Runbook, state: RunState) -> tuple[int, int, int]:
+    found = [state.step(step.id).status for task in runbook.tasks for step in task.steps]
+    return found.count(StepStatus.DONE), found.count(StepStatus.TICKED), len(found)
+
+
+def downtime_words(state: RunState, now: datetime) -> str:
+    """`downtime 0:41:07`, once it has begun."""
+    found = downtime(state, now)
+    return f"downtime {text.duration(found)}" if found is not None else ""
+
+
+def times_words(times: TaskTime) -> list[str]:
+    """Planned, due and actual, a sentence each."""
+    words = [f"planned: {text.span(*times.planned)}"] if times.planned else []
+    if times.due is not None:
+        words.append(f"due: {text.moment(times.due)}{', overdue' if times.overdue else ''}")
+    if times.started is not None:
+        ended = f", through {text.moment(times.ended)}" if times.ended else ""
+        words.append(f"begun: {text.moment(times.started)}{ended}, its steps took {text.duration(times.worked)}")
+    return words

@@ -211,6 +211,11 @@ def clock(at: datetime) -> str:
     return at.strftime("%H:%M:%S")
 
 
+def moment(at: datetime) -> str:
+    """A moment of any day: `2025-11-15 02:14 UTC`."""
+    return at.strftime("%Y-%m-%d %H:%M UTC")
+
+
 def sentence(parts: Iterable[str], join: str = ", ") -> str:
     """The parts that are not empty, joined."""
     return join.join(part for part in parts if part)

@@ -58,7 +58,7 @@ RUNBOOK = Runbook(
             planned=(60 * MINUTE, 120 * MINUTE),
             escalations=(Escalation("If the conversion fails", ("ROLLBACK immediately.", "Read the log.")),),
         ),
-        Task(6, "Schedule the window", "Downtime.", "A window.", _manual(6, "Choose the window", "Notify stakeholders", "Prepare the rollback team")),
+        Task(6, "Schedule the window", "Downtime.", "A window.", _manual(6, "Choose the window", "Notify stakeholders", "Prepare the rollback team"), due=timedelta(minutes=5)),
         Task(
             7, "Convert production", "No migration can be applied.", "Production converted.",
             (

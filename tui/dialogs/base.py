@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from core.events import Question
 from tui import style, summary, text
 from tui.store import Store
+from tui.text import Cell
 from tui.widgets.lines import Lines
 from tui.widgets.too_small import HEIGHT, WIDTH, TooSmall
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from tui.app import Console
 
 T = TypeVar("T")
+
+LABEL = 14
+"""Cells of the labels beside a question's facts."""
+
+FEW = 3
+"""Locks that are shown at once; of more, the first is the sum, and the others follow at the end."""
 
 QUIET = 0.5
 """Seconds without any key that must lie before the key that answers: shorter than a person needs to look and decide, longer
@@ -85,6 +92,26 @@ class Dialog(ModalScreen[T | None]):
         self.query_one("#heading", Lines).show(lines)
         return len(lines)
 
+    def write_target(self) -> int:
+        """Write which database the question is about, and return how many lines that took."""
+        question, store = self._question, self._store
+        if question is None or store is None or question.target is None:
+            self.query_one("#target", Lines).display = False
+            return 0
+        word = f" {question.target.upper()} "
+        database = question.identity.database if question.identity else ""
+        where = summary.target_words(question.target, store.state, self.console.configured)
+        named = where if where.startswith(f"{database} @") else text.sentence((database, where))
+        self.query_one("#target", Lines).show(
+            text.row(
+                self.text_width,
+                Cell(word, len(word), style.chip(question.target), blank=True),
+                Cell("", 1),
+                Cell(named, None, style.STRONG),
+            )
+        )
+        return 1
+
     def write_facts(self, lines: Sequence[Content], *, besides: int) -> None:
         """Write the text that scrolls, in the rows that are left by those `besides` it."""
         facts = self.query_one(Facts)
@@ -113,19 +140,20 @@ class Dialog(ModalScreen[T | None]):
 
     def say(self, words: str) -> None:
         """Write into the dialog's own line."""
-        self.query_one("#hint", Lines).show(text.row(self.text_width, text.Cell(words, None, style.WARN)))
+        self.query_one("#hint", Lines).show(text.row(self.text_width, Cell(words, None, style.WARN)))
 
     def hint(self, *words: str) -> None:
         """Write how to go on into the dialog's own line."""
-        line = text.sentence((*words, self.clock), " · ")
-        self.query_one("#hint", Lines).show(text.row(self.text_width, text.Cell(line, None, style.QUIET)))
+        forms = [text.sentence((*words, *clock), " · ") for clock in ((f"{self.clock} if unanswered",), (self.clock,))]
+        line = text.first_that_fits(forms, self.text_width) if self.clock else text.sentence(words, " · ")
+        self.query_one("#hint", Lines).show(text.row(self.text_width, Cell(line, None, style.QUIET)))
 
     @property
     def clock(self) -> str:
         """What the question turns into when nobody answers, and when."""
         if self._question is None or self._store is None:
             return ""
-        return f"{summary.question_clock(self._question, self._store.now())} if unanswered"
+        return summary.question_clock(self._question, self._store.now())
 
     def finish(self, answer: T | None) -> None:
         """Dismiss the dialog, once: further presses of a held key find nothing."""
@@ -139,3 +167,25 @@ class Dialog(ModalScreen[T | None]):
     def action_page(self, pages: int) -> None:
         for facts in self.query(Facts):
             facts.scroll_to(y=facts.scroll_offset.y + pages * max(1, facts.size.height - 1), animate=False)
+
+
+def facts(question: Question, width: int) -> list[Content]:
+    """What a person must know before answering, in the order in which it matters."""
+    locks, more = question.locks, ()
+    if len(locks) > FEW:
+        locks, more = locks[:1], (", ".join(locks[1:]),)
+    groups: list[tuple[str, tuple[str, ...], str]] = [
+        ("Will lock", locks, ""),
+        ("For how long", (question.duration,) if question.duration else (), ""),
+        ("Irrevocable", question.cannot_undo, style.BAD),
+        ("Way back", (question.way_back,) if question.way_back else (), style.GOOD),
+        ("Was checked", question.checked, ""),
+        ("Details", question.details, ""),
+        ("Locks", more, style.QUIET),
+        ("Plan", (question.plan[:16],) if question.plan else (), style.QUIET),
+    ]
+    return [
+        line
+        for label, lines, looks in groups
+        for line in text.labelled(label, lines, width=width, label_width=LABEL, style=looks)
+    ]

@@ -11,7 +11,7 @@ from textual.content import Content
 
 from core.events import Choice, Question
 from tui import style, text
-from tui.dialogs.base import TOO_QUICK, Dialog, Facts
+from tui.dialogs.base import TOO_QUICK, Dialog, Facts, facts
 from tui.store import Store
 from tui.text import Cell
 from tui.widgets.lines import Lines
@@ -28,7 +28,7 @@ class Choose(Dialog[str]):
         title: what is asked.
         choices: what can be taken.
         default: name of the choice that is marked at first.
-        facts: what to know before.
+        facts: what to know before, where no question of the engine's says it.
         question, store: of the engine's question, if it is one; it can be left unanswered then.
     """
 
@@ -57,6 +57,7 @@ class Choose(Dialog[str]):
 
     def body(self) -> ComposeResult:
         yield Lines(id="heading")
+        yield Lines(id="target", classes="line")
         with Facts():
             yield Lines(id="facts")
         yield Lines(id="choices")
@@ -69,15 +70,17 @@ class Choose(Dialog[str]):
 
     def write(self) -> None:
         width = self.text_width
-        taken = self.write_head(self._asked)
+        taken = self.write_head(self._asked) + self.write_target()
         self.query_one("#choices", Lines).show([self._choice(width, i) for i in range(len(self._choices))])
-        told = [text.paragraph(choice.consequence, width, style.QUIET, indent=3) for choice in self._choices]
-        longest = max((len(lines) for lines in told), default=0)
+        outcomes = [text.paragraph(choice.consequence, width, style.QUIET, indent=3) for choice in self._choices]
+        longest = max((len(lines) for lines in outcomes), default=0)
         consequence = self.query_one("#consequence", Lines)
         consequence.styles.height = longest
-        consequence.show(told[self._marked])
-        facts = [line for fact in self._facts for line in text.paragraph(fact, width - 1, hanging=2)]
-        self.write_facts(facts, besides=taken + len(self._choices) + longest + ROWS_BESIDES)
+        consequence.show(outcomes[self._marked])
+        told = [line for fact in self._facts for line in text.paragraph(fact, width - 1, hanging=2)]
+        if self._question is not None:
+            told = facts(self._question, width - 1)
+        self.write_facts(told, besides=taken + len(self._choices) + longest + ROWS_BESIDES)
         self._hint()
 
     def _choice(self, width: int, index: int) -> Content:
@@ -88,7 +91,7 @@ class Choose(Dialog[str]):
         )
 
     def _hint(self) -> None:
-        self.hint("j/k move", "enter takes", "pgdn reads on" if self._facts else "")
+        self.hint("j/k move", "enter takes", "pgdn reads on")
 
     def action_move(self, by: int) -> None:
         self._marked = (self._marked + by) % len(self._choices)

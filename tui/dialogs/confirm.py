@@ -8,20 +8,19 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.widgets import Input
 
 from core.events import Choice, Question
-from tui import style, summary, text
-from tui.dialogs.base import TOO_QUICK, Dialog, Facts
+from tui import text
+from tui.dialogs.base import LABEL, TOO_QUICK, Dialog, Facts, facts
 from tui.store import Store
 from tui.text import Cell
 from tui.widgets.choice_button import ChoiceButton
 from tui.widgets.lines import Lines
 
 NOT_NOW = "not now"
-ROWS_BESIDES = 8
-"""Rows of the target, the field, the buttons and the hint, and the blank ones between them."""
+ROWS_BESIDES = 7
+"""Rows of the field, the buttons and the hint, and the blank ones between them."""
 
 
 class Confirm(Dialog[tuple[str, str]]):
@@ -62,24 +61,14 @@ class Confirm(Dialog[tuple[str, str]]):
     def write(self) -> None:
         question, width = self.question, self.text_width
         taken = self.write_head(f"{question.step} asks: {question.title}")
-        if question.target is not None:
-            word = f" {question.target.upper()} "
-            database = question.identity.database if question.identity else ""
-            where = summary.target_words(question.target, self.store.state)
-            named = where if where.startswith(f"{database} @") else text.sentence((database, where))
-            self.query_one("#target", Lines).show(
-                text.row(
-                    width,
-                    Cell(word, len(word), style.chip(question.target), blank=True),
-                    Cell("", 1),
-                    Cell(named, None, style.STRONG),
-                )
-            )
+        taken += self.write_target()
         phrases = list(dict.fromkeys(choice.phrase for choice in question.choices if choice.phrase is not None))
         labels = " or ".join(choice.label for choice in question.choices if choice.phrase is not None)
         asked = f"Type {' or '.join(phrases)} here, then go to {labels}:"
         self.query_one("#ask", Lines).show(text.row(width, Cell(asked, None)))
-        self.write_facts(facts(question, width - 1), besides=taken + ROWS_BESIDES)
+        choices = tuple(f"{c.label}: {c.consequence}" for c in question.choices if c.consequence)
+        told = text.labelled("Choices", choices, width=width - 1, label_width=LABEL)
+        self.write_facts([*facts(question, width - 1), *told], besides=taken + ROWS_BESIDES)
         self._hint()
 
     def _hint(self) -> None:
@@ -116,25 +105,3 @@ class Confirm(Dialog[tuple[str, str]]):
         if choice.phrase is not None and field.value != choice.phrase:
             return
         self.finish((choice.name, field.value if choice.phrase is not None else ""))
-
-
-LABEL = 14
-
-
-def facts(question: Question, width: int) -> list[Content]:
-    """What a person must know before answering, in the order in which it matters."""
-    groups: list[tuple[str, tuple[str, ...], str]] = [
-        ("Will lock", question.locks, ""),
-        ("For how long", (question.duration,) if question.duration else (), ""),
-        ("Irrevocable", question.cannot_undo, style.BAD),
-        ("Way back", (question.way_back,) if question.way_back else (), style.GOOD),
-        ("Was checked", question.checked, ""),
-        ("Choices", tuple(f"{c.label}: {c.consequence}" for c in question.choices if c.consequence), ""),
-        ("Plan", (question.plan[:16],) if question.plan else (), style.QUIET),
-        ("Details", question.details, style.QUIET),
-    ]
-    return [
-        line
-        for label, lines, looks in groups
-        for line in text.labelled(label, lines, width=width, label_width=LABEL, style=looks)
-    ]

@@ -106,7 +106,7 @@ class RunScreen(Screen[None]):
         width, store, now = self.size.width, self.store, self.store.now()
         me = store.client_id if store.attached else None
         self.query_one(Header).show(header(width, store.state, self.console.configured, me, now))
-        self.query_one(WayBack).show(way_back(width, self.runbook, store.state, store.readings))
+        self.query_one(WayBack).show(way_back(width, self.runbook, store.state, store.readings, now))
         answer_key = self.console.key_of("question.answer")
         self.query_one(Banner).show(banner(width, store.state, store.lost, store.last, answer_key, now))
         self.query_one(Footer).show(footer(width, self.footer_actions()))

@@ -59,17 +59,18 @@ class ConversionScreen(RunScreen):
         beside = max(1, right.size.width - 1) if self.is_wide else cells
         news = [
             *rows.waiting_rows(beside, conversion, readings),
-            *rows.finding_rows(beside, conversion),
+            *rows.blocker_rows(beside, conversion),
             *rows.proof_rows(beside, conversion),
         ]
         tables = rows.table_rows(cells, conversion, readings)
         counts = rows.count_rows(beside, conversion)
+        warnings = rows.warning_rows(beside, conversion)
         blank = [text.row(cells)]
         if self.is_wide:
             _fill(left, tables)
-            _fill(right, [*news, *(blank if news else []), *counts])
+            _fill(right, [*news, *(blank if news else []), *counts, *blank, *warnings])
         else:
-            _fill(left, [*news, *(blank if news else []), *tables, *blank, *counts])
+            _fill(left, [*news, *(blank if news else []), *tables, *blank, *counts, *blank, *warnings])
 
     def refusal_here(self, action: Action) -> Refusal | None:
         if action.does == "open":

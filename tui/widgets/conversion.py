@@ -17,6 +17,8 @@ from tui.text import Cell
 TABLE_LOOKS = {"running": style.LIVE, "done": style.GOOD}
 TABLE_ORDER = {"running": 0, "waiting": 1, "done": 2}
 BAR = 8
+BEFORE_COUNTS = 51
+"""Cells of a phase's row before its counts."""
 DISMAL = frozenset({"rolled_back", "undecided"})
 
 
@@ -77,15 +79,17 @@ def phase_row(width: int, phase: PhaseState, now: datetime) -> Content:
         Cell(text.bar(phase.done, 0, phase.statements, BAR), BAR, looks),
         Cell(took, 8, style.QUIET, right=True),
         Cell("", 1),
-        Cell(counts(phase), None, ""),
+        Cell(counts(phase, width - BEFORE_COUNTS), None),
     )
 
 
-def counts(phase: PhaseState) -> str:
-    """The phase's counts in total, of those expected: `foreign keys dropped 42/95`."""
+def counts(phase: PhaseState, width: int) -> str:
+    """The phase's counts in total, of those expected, the largest first and as many as fit: `foreign keys dropped 42/95`."""
     so_far = {tally.what: tally.count for tally in phase.tallies if not tally.root}
     expected = {tally.what: tally.count for tally in phase.expected if not tally.root}
-    return text.sentence(_of(what, so_far.get(what, 0), expected.get(what)) for what in {**expected, **so_far})
+    totals = {**so_far, **expected}
+    words = [_of(what, so_far.get(what, 0), expected.get(what)) for what in sorted(totals, key=lambda w: -totals[w])]
+    return text.first_that_fits([text.sentence(words[:n]) for n in range(len(words), 0, -1)], width)
 
 
 def _of(what: str, count: int, expected: int | None) -> str:
@@ -111,7 +115,7 @@ def current_rows(width: int, conversion: ConversionState, readings: Readings) ->
         (
             f"{text.size(_number(server['growth']))} grown" if "growth" in server else "",
             f"{text.size(_number(server['wal_bytes']))} of WAL" if "wal_bytes" in server else "",
-            f"waits for {server['waits_for']}" if server.get("waits_for") else "",
+            f"waits for {server['waits_for']}" if server.get("waits_for") not in (None, "ClientRead") else "",
             f"index: {cast('dict[str, Json]', index).get('phase')}" if isinstance(index, dict) else "",
             f"not seen from outside: {server['unseen']}" if "unseen" in server else "",
         )
@@ -203,17 +207,16 @@ def count_rows(width: int, conversion: ConversionState) -> list[Content]:
     return [heading(width, "Counts, in total and by root key"), *rows] if rows else []
 
 
-def finding_rows(width: int, conversion: ConversionState) -> list[Content]:
-    """What the plan found: blockers and warnings."""
-    rows: list[Content] = []
-    for words, found, looks in (
-        ("Blockers", conversion.blockers, style.BAD),
-        ("Warnings", conversion.warnings, style.WARN),
-    ):
-        if found:
-            rows.append(heading(width, f"{words} {len(found)}"))
-            rows += _told(width, found, looks)
-    return rows
+def blocker_rows(width: int, conversion: ConversionState) -> list[Content]:
+    return _findings(width, "Blockers", conversion.blockers, style.BAD)
+
+
+def warning_rows(width: int, conversion: ConversionState) -> list[Content]:
+    return _findings(width, "Warnings", conversion.warnings, style.WARN)
+
+
+def _findings(width: int, words: str, found: tuple[str, ...], looks: str) -> list[Content]:
+    return [heading(width, f"{words} {len(found)}"), *_told(width, found, looks)] if found else []
 
 
 def _told(width: int, sentences: Iterable[str], looks: str) -> list[Content]:

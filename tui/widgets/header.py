@@ -16,6 +16,7 @@ from tui.text import Cell
 from tui.widgets.lines import Lines
 
 WIDE = 120
+LABEL = "way back: "
 
 
 class Header(Lines):
@@ -45,16 +46,18 @@ def header(width: int, state: RunState, configured: Mapping[str, str], me: str |
     )
 
 
-def way_back(width: int, runbook: Runbook, state: RunState, readings: Readings) -> Content:
+def way_back(width: int, runbook: Runbook, state: RunState, readings: Readings, now: datetime) -> Content:
     """`way back: nothing has changed                    12 proved, 3 ticked of 61 steps`."""
-    right = summary.proved(runbook, state)
-    if width >= WIDE:
-        right = f"{right} · run {state.run}"
+    back = summary.way_back(state, readings)
+    steps, briefly = summary.proved(runbook, state), summary.proved_briefly(runbook, state)
+    down = summary.downtime_words(state, now)
+    forms = [text.sentence(form, " · ") for form in ((down, steps, f"run {state.run}"), (down, steps), (down, briefly))]
+    right = text.first_that_fits(forms, max(0, width - len(LABEL) - len(back) - 4))
     return text.row(
         width,
         Cell("", 1),
-        Cell("way back: ", 10, style.QUIET, blank=True),
-        Cell(summary.way_back(state, readings), None, style.GOOD),
+        Cell(LABEL, len(LABEL), style.QUIET, blank=True),
+        Cell(back, None, style.GOOD),
         Cell("", 2),
         Cell(right, len(right), style.QUIET),
         Cell("", 1),

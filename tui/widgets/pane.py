@@ -39,7 +39,12 @@ def narrow(width: int, task: TaskSummary, *, marked: bool) -> list[Content]:
         Cell(task.bar, BAR, looks),
         Cell("", 2),
         Cell(task.tally, 9),
-        Cell(text.duration(task.worked), None, style.QUIET, right=True),
+        Cell(
+            text.sentence(("overdue" if task.late else "", text.duration(task.worked)), " "),
+            None,
+            style.WARN if task.late else style.QUIET,
+            right=True,
+        ),
         Cell("", 1),
     )
     return [first, text.row(width, Cell("", 4), Cell(_detail(task, width - 5), None, _tone(task)))]
@@ -57,6 +62,8 @@ def wide(width: int, height: int, task: TaskSummary, events: Sequence[Entry], *,
     """The lines inside a box: how far it is, what happens, and the last events as far as there is room."""
     looks = style.TASK[task.status]
     planned = f"planned {text.span(*task.task.planned)}" if task.task.planned else ""
+    due = f"due {text.moment(task.times.due)}" if task.times.due and not task.times.ended else ""
+    overdue = "OVERDUE" if task.late else ""
     lines = [
         text.row(
             width,
@@ -68,7 +75,7 @@ def wide(width: int, height: int, task: TaskSummary, events: Sequence[Entry], *,
             ),
             Cell("", 2),
             Cell(task.tally, 9),
-            Cell(planned, None, style.QUIET),
+            Cell(text.sentence((planned, due, overdue)), None, style.WARN if task.late else style.QUIET),
             Cell(text.duration(task.worked), 11, style.QUIET, right=True),
         ),
         text.row(width, Cell(_detail(task, width), None, _tone(task))),

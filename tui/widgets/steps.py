@@ -10,6 +10,7 @@ from textual.content import Content
 from core.runbook.gates import reports
 from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import RunState, StepState, StepStatus
+from core.runbook.timeline import task_time
 from core.settings import Settings
 from tui import style, summary, text
 from tui.sentences import value_words
@@ -100,6 +101,8 @@ def step_detail(
     )
     if through:
         section("It said", said)
+    times = summary.times_words(task_time(task, state, now))
+    section("The task", [(f"why: {task.why}", ""), (f"leaves: {task.output}", ""), *((line, "") for line in times)])
     return lines
 
 
