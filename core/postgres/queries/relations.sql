@@ -78,7 +78,8 @@ SELECT a.attrelid AS relation, a.attnum, a.atttypid AS type_oid,
        (row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum))::int AS position,
        format_type(a.atttypid, a.atttypmod) AS type,
        a.attnotnull AS not_null,
-       pg_get_expr(d.adbin, d.adrelid) AS "default",
+       -- only a generated column's names columns; for the others the table need not be opened, nor waited for
+       pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE d.adrelid END) AS "default",
        a.attgenerated::text AS generated, a.attidentity::text AS identity,
        CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN
          (SELECT quote_ident(cn.nspname) || '.' || quote_ident(l.collname)
