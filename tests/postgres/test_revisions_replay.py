@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from core.errors import ConfigurationError
 from core.postgres.connection_spec import ConnectionSpec
+from core.postgres.scratch import leftovers
 from core.revisions.application import ApplicationProject
 from core.revisions.replay import Replay, read_graph, replay
 from core.revisions.schema import Item
@@ -236,7 +237,7 @@ async def test_a_cancelled_replay_leaves_no_process_and_no_database(database: Da
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     connection = await database.connect()
-    left = await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'pgrecast_scratch%'")
+    left = [found for found in await leftovers(connection) if found.owner == database.owner]
     await connection.close()
     assert left == []
 
