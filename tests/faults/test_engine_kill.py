@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -15,14 +16,16 @@ import pytest
 from core.engine.address import LOCK
 from core.engine.handover import CONVERSION, Handover
 from core.engine.process import engine_client
-from core.engine.protocol import AnswerQuestion, RunStep
+from core.engine.protocol import AnswerQuestion, RunStep, TickStep
 from core.events import CommitSent, StepReconciled, TransactionEnded
 from core.runbook.one_step import STEP
 from core.runbook.questions import COMMIT, CONVERT, LEAVE
 from core.runbook.state import StepStatus
+from core.runbook.way_back import Way, way_back
 from core.settings import Settings
 from tests.conversions import build_schema, fingerprint_of
 from tests.databases import Database, Server, create_database, drop_database
+from tests.faults.relay import relay_to
 from tests.faults.test_engine_process import alive, process_of
 from tests.toy import Follower, attached
 
@@ -185,3 +188,33 @@ async def test_killed_before_commit_was_sent_it_is_rolled_back(run: Path, shop: 
     assert [e.outcome for e in found if isinstance(e, StepReconciled)] == ["rolled_back"]
     assert await rows(shop) == 0
     assert "COMMIT had not been sent" in anna.state.step("1.2").summary
+
+
+async def test_while_the_server_cannot_be_asked_it_is_undecided_and_nothing_destructive_starts(
+    run: Path, shop: Database
+) -> None:
+    connection = await shop.connect()
+    await connection.execute(SLOW_COMMIT)
+    await connection.close()
+    async with relay_to(shop.host, shop.port) as relay:
+        spec = replace(shop.spec, host="127.0.0.1", port=relay.port)
+        told = Handover(run, Settings(), "tests.faults.slow_commit:RUNBOOK", {"production": spec})
+        async with attached(await engine_client(told)) as anna:
+            await anna.send(RunStep(step="1.1"))
+            await anna.until(lambda f: "commit_sent" in f.kinds())
+            await asyncio.sleep(0.3)
+            relay.closed_to_new = True
+            os.kill(process_of(run), signal.SIGKILL)
+            await anna.until(lambda f: f.ended)
+        async with attached(await engine_client(told)) as anna:
+            await anna.until_step("1.1", StepStatus.UNDECIDED)
+            assert "cannot be found out yet" in anna.state.step("1.1").summary
+            assert way_back(anna.state).way is Way.UNKNOWN
+            for step in ("1.1", "1.2"):
+                refused = await anna.send(RunStep(step=step))
+                assert refused.reason == "the outcome of step 1.1 is not known yet"
+            assert "has not ended" in (await anna.send(TickStep(step="1.1"))).reason
+            relay.closed_to_new = False
+            await anna.until_step("1.1", StepStatus.DONE)
+            assert anna.state.conversions["1.1"].outcome == "committed"
+    assert await rows(shop) == 1
