@@ -12,6 +12,7 @@ import asyncpg
 from core.postgres.catalog import Catalog
 from core.postgres.sql import load_queries
 from core.retype.closure import Closure, close_over
+from core.retype.misfits import Misfit, find_misfits
 from core.retype.model import Scope
 from core.retype.stale import StaleView, find_stale_views
 from core.retype.tables import tables_touched
@@ -66,6 +67,7 @@ class Activity:
         no_references: tables that this session may not reference from a foreign key.
         no_create: (role, schema) of roles that recreated objects belong to and that may not create there.
         pooled: whether a pooler stands between the session and the server.
+        misfits: values that the new type does not take as they stand.
         collation_known: whether the database has the collation that was asked for.
         stale_views: materialized views whose rows are not what their query returns now, or may not be.
     """
@@ -83,6 +85,7 @@ class Activity:
     no_create: frozenset[tuple[str, str]] = frozenset()
     pooled: bool = False
     stale_views: tuple[StaleView, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
     collation_known: bool = True
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -131,6 +134,7 @@ async def read_activity(connection: asyncpg.Connection[Any], catalog: Catalog, s
         # A pooler hands out keys of its own for cancelling; the server's would begin with the backend's pid.
         pooled=backend[0] != connection.get_server_pid(),
         stale_views=await find_stale_views(connection, catalog, closure),
+        misfits=await find_misfits(connection, catalog, scope),
         collation_known=scope.types.collation is None or (await rows("collation", scope.types.collation))[0]["known"],
         settings={r["name"]: r["setting"] for r in await rows("settings")},
     )

@@ -12,7 +12,7 @@ from core.postgres.catalog import Catalog
 from core.retype.activity import Activity
 from core.retype.closure import close_over
 from core.retype.model import Blocker, PlanWarning, Scope
-from core.retype.obstacles import columns, expressions, functions, indexes, parts, rights, surroundings
+from core.retype.obstacles import columns, expressions, functions, indexes, parts, rights, surroundings, values
 from core.retype.obstacles import scope as scope_itself
 
 
@@ -32,6 +32,7 @@ def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Finding
         *parts.blockers(catalog, closure),
         *rights.blockers(catalog, scope, closure, activity),
         *surroundings.blockers(catalog, scope, closure, activity),
+        *values.blockers(scope, activity),
     ]
     warnings = [
         *scope_itself.warnings(catalog, scope),
@@ -39,6 +40,7 @@ def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Finding
         *expressions.warnings(catalog, scope, closure),
         *functions.warnings(catalog, scope, closure),
         *surroundings.warnings(catalog, scope, closure, activity),
+        *values.warnings(activity),
     ]
     return Findings(
         tuple({blocker.id: blocker for blocker in sorted(blockers, key=lambda b: b.id)}.values()),

@@ -24,7 +24,7 @@ _ALIASES: Final = {
     "int8": "bigint",
     "bigint": "bigint",
 }
-_INTEGERS: Final = ("smallint", "integer", "bigint")
+_INTEGER_BITS: Final = {"smallint": 15, "integer": 31, "bigint": 63}
 _UUID_LENGTH: Final = 36
 _LONGEST_VARCHAR: Final = 10_485_760  # MaxAttrSize in PostgreSQL's htup_details.h
 
@@ -86,8 +86,8 @@ def _collation(text: str) -> str:
 
 
 def _convertible(pair: TypePair) -> bool:
-    if pair.source in _INTEGERS or pair.target in _INTEGERS:
-        return pair.source in _INTEGERS and pair.target in _INTEGERS
+    if pair.source in _INTEGER_BITS or pair.target in _INTEGER_BITS:
+        return pair.source in _INTEGER_BITS and pair.target in _INTEGER_BITS
     return True
 
 
@@ -96,7 +96,13 @@ def is_string(type_text: str) -> bool:
 
 
 def is_integer(type_text: str) -> bool:
-    return type_text in _INTEGERS
+    return type_text in _INTEGER_BITS
+
+
+def integer_range(type_text: str) -> tuple[int, int] | None:
+    """The smallest and the largest value of an integer type, None for every other type."""
+    bits = _INTEGER_BITS.get(type_text)
+    return None if bits is None else (-(2**bits), 2**bits - 1)
 
 
 def varchar_length(type_text: str) -> int | None:

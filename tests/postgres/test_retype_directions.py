@@ -83,8 +83,33 @@ async def test_serial_follows_to_the_new_maximum(bench: Bench) -> None:
 async def test_a_value_that_is_too_long_is_refused_and_not_cut_off(bench: Bench) -> None:
     await bench.as_owner("CREATE TABLE a (id text PRIMARY KEY); INSERT INTO a VALUES (repeat('x', 37))")
     _, plan = await bench.plan(ScopeRequest(types=parse_type_pair("text", "varchar(36)")))
+    assert [b.id for b in plan.blockers] == ["values:a.id"]
     with pytest.raises(asyncpg.StringDataRightTruncationError):
         await bench.run(plan)
+
+
+async def test_strings_that_are_no_uuids_are_counted_and_shown(bench: Bench) -> None:
+    await bench.as_owner(
+        "CREATE TABLE a (id varchar(36) PRIMARY KEY); CREATE TABLE b (n int, a varchar(36) REFERENCES a);"
+        "INSERT INTO a VALUES ('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'), ('x'), ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11');"
+        "INSERT INTO b VALUES (1, 'x'), (2, NULL), (3, 'x')"
+    )
+    _, plan = await bench.plan(ScopeRequest(types=parse_type_pair("varchar(36)", "uuid")))
+    found = {b.id: b.reason for b in plan.blockers}
+    assert set(found) == {"values:a.id", "values:b.a"}
+    assert found["values:a.id"].startswith("2 of its values")
+    assert "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'" in found["values:a.id"]
+    assert found["values:b.a"].startswith("2 of its values")
+
+
+async def test_numbers_that_are_too_large_are_counted(bench: Bench) -> None:
+    await bench.as_owner(
+        "CREATE TABLE a (id bigint PRIMARY KEY); INSERT INTO a VALUES (2147483647), (2147483648), (-2147483649)"
+    )
+    _, plan = await bench.plan(ScopeRequest(types=parse_type_pair("bigint", "int")))
+    assert [(b.id, b.reason.split(",")[0]) for b in plan.blockers] == [
+        ("values:a.id", "2 of its values do not fit integer")
+    ]
 
 
 async def test_a_collation_of_the_columns_own_is_kept(bench: Bench) -> None:
