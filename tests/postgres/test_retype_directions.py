@@ -12,9 +12,11 @@ import pytest
 
 from core.postgres.fingerprint import fingerprint
 from core.postgres.inspect import inspect, inspect_within
+from core.postgres.sql import quote_identifier, quote_literal
 from core.retype.blockers import find_blockers
 from core.retype.model import Phase, Plan, ScopeRequest
 from core.retype.plan_document import plan_document
+from core.retype.proof import compare_catalogs
 from core.retype.script import render_script
 from core.retype.types import parse_type_pair
 from tests.conversions import build_schema, convert, make_plan_of
@@ -222,6 +224,27 @@ async def test_the_script_refuses_another_database_than_it_was_written_for(
     assert done.returncode == 3
     assert said in done.stderr
     assert fingerprint(await inspect(database.spec)) == before
+
+
+async def test_the_script_takes_any_name(database: Database, tmp_path: Path) -> None:
+    """Line breaks, psql's own commands and variables, quotes and the tag of a dollar quote in names."""
+    hostile = f"a\nDROP TABLE victim;\n\\! touch {tmp_path}/pwned\n:commit :'commit' $pgrecast$ ' \\"
+    connection = await database.connect()
+    name = quote_identifier(hostile[:63])
+    await connection.execute(
+        f"CREATE TABLE victim (id uuid PRIMARY KEY, {name} uuid REFERENCES victim); CREATE TABLE {name} (id uuid PRIMARY KEY,"
+        f"{name} uuid CONSTRAINT {name} REFERENCES victim); CREATE VIEW v AS SELECT {name} FROM {name};"
+        f"CREATE POLICY {name} ON victim USING (id IS NOT NULL); COMMENT ON CONSTRAINT {name} ON {name} IS {quote_literal(hostile)}"
+    )
+    await connection.close()
+    planned = await make_plan_of(database.spec)
+    assert not planned.plan.blockers
+    script = tmp_path / "convert.sql"
+    script.write_text(render_script(planned.plan), encoding="utf-8")
+    done = psql(database, script, "-v", "commit=on")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["convert.sql"]
+    assert compare_catalogs(planned.plan, planned.catalog, await inspect(database.spec)) == ()
 
 
 async def test_the_script_notices_a_changed_row(database: Database, planned: Plan, tmp_path: Path) -> None:
