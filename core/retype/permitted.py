@@ -2,8 +2,8 @@
 
 The rule is as tight as lets real conversions pass:
 
-- a column of the scope: its type, from the pair's source to its target, with the pair's collation; its default behind a
-  cast to the target; and, where the target cannot have them, storage and compression;
+- a column of the scope: its type, from the pair's source to its target, with the pair's collation; its default as
+  one of the target; and, where the target cannot have them, storage and compression;
 - an output column of a view or materialized view that hangs on the scope: its type, as `Equivalence.type_follows` says;
 - definitions and expressions of every kind: the casts that `Equivalence` names, and nothing else;
 - what the plan shows as a repair: from its `before` to its `after`, for that text only;
@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from core.postgres.catalog import Address, Catalog, Column, Constraint, Relation
 from core.postgres.sql import qualified, quote_identifier
+from core.retype.dependents.columns import converted_default
 from core.retype.equivalence import Equivalence, Form, other_columns
 from core.retype.model import Plan
 from core.retype.types import is_integer, is_string
@@ -167,8 +168,8 @@ class _Permission:
         if before.key in self.plan.scope.keys:
             changed = replace(changed, type=types.target, collation=types.collation or self._kept_collation(before))
             if before.default is not None and not before.generated:
-                behind_a_cast = f"({before.default})::{types.target}"
-                if self.equivalence.same_definition(behind_a_cast, after.default, "expression"):
+                converted = converted_default(before.default, types)
+                if self.equivalence.same_definition(converted, after.default, "expression"):
                     changed = replace(changed, default=after.default)
             if not is_string(types.target):
                 changed = replace(changed, storage="", compression="")

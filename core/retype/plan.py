@@ -39,22 +39,41 @@ def make_plan(
         repairs: definitions that are put back otherwise than they were (`core.retype.repair`).
     """
     closure = close_over(catalog, scope, detached(catalog, repairs))
-    statements = tuple(_statements(catalog, scope, closure, repairs)) if scope.columns else ()
+    known = {repair.object for repair in repairs}
+    repairs = (*(repair for repair in _repairs(catalog, closure) if repair.object not in known), *repairs)
+    wanted = columns.with_converted_defaults(with_repairs(catalog, repairs), scope)
+    statements = statements_towards(wanted, catalog, scope, closure, repairs) if scope.columns else ()
     rewritten = sum(statement.bytes for statement in statements if statement.kind == "retype columns")
     return Plan(
         identity=identity,
         catalog=fingerprint(catalog),
         scope=scope,
-        statements=tuple(sorted(statements, key=lambda statement: statement.phase)),
+        statements=statements,
         blockers=findings.blockers,
         warnings=findings.warnings,
-        repairs=(*_repairs(catalog, closure), *repairs),
+        repairs=repairs,
         notes=tuple(find_notes(catalog, scope, rewritten)),
     )
 
 
+def statements_towards(
+    wanted: Catalog, catalog: Catalog, scope: Scope, closure: Closure, repairs: tuple[Repair, ...] = ()
+) -> tuple[Statement, ...]:
+    """The statements of all phases that lead from a catalog to another one.
+
+    Args:
+        wanted: the catalog as it is to be, of the same objects, but for the types of the scope's columns: those are the
+            scope's to say.
+        catalog: the catalog as it is.
+        closure: what is taken off and put back.
+        repairs: why texts of `wanted` are others, to be said where they are put back.
+    """
+    statements = _statements(wanted, catalog, scope, closure, repairs)
+    return tuple(sorted(statements, key=lambda statement: statement.phase))
+
+
 def _statements(
-    catalog: Catalog, scope: Scope, closure: Closure, repairs: tuple[Repair, ...]
+    wanted: Catalog, catalog: Catalog, scope: Scope, closure: Closure, repairs: tuple[Repair, ...]
 ) -> Iterator[Statement]:
     yield _lock(catalog, scope, closure)
     yield _types_are(catalog, scope, scope.types.source, Phase.VERIFY)
@@ -65,23 +84,23 @@ def _statements(
         yield from part.take_off(catalog)
     yield from foreign_keys.take_off(catalog, scope)
 
-    yield from columns.retype(catalog, scope)
+    yield from columns.retype(catalog, wanted, scope)
 
-    yield from columns.restore(catalog, scope)
-    yield from sequences.restore(catalog, scope)
-    for index in _kept_indexes(catalog, scope, closure):
-        yield from indexes.forgotten(catalog, index)
-    yield from foreign_keys.put_back(catalog, scope)
-    yield from _put_back(with_repairs(catalog, repairs), closure, repairs)
+    yield from columns.restore(catalog, wanted, scope)
+    yield from sequences.restore(wanted, scope)
+    for index in _kept_indexes(wanted, scope, closure):
+        yield from indexes.forgotten(wanted, index)
+    yield from foreign_keys.put_back(wanted, scope)
+    yield from _put_back(wanted, closure, repairs)
     # After what is put back: a repaired constraint, statistics object or partitioned index is among it.
-    yield from partitions.restore(catalog, scope)
-    yield from statistics.restore(catalog, scope)
-    yield from constraints.restore(catalog, scope)
-    yield from _fill(catalog, closure)
+    yield from partitions.restore(wanted, scope)
+    yield from statistics.restore(wanted, scope)
+    yield from constraints.restore(wanted, scope)
+    yield from _fill(wanted, closure)
 
     yield _types_are(catalog, scope, scope.types.target, Phase.PROVE)
     if scope.foreign_keys:
-        yield _foreign_keys_are(catalog, scope, Phase.PROVE)
+        yield _foreign_keys_are(wanted, scope, Phase.PROVE)
 
 
 def _put_back(catalog: Catalog, closure: Closure, repairs: tuple[Repair, ...]) -> Iterator[Statement]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
+from typing import Any, Final
+
+from pglast import ast, parse_sql
+from pglast.parser import ParseError
+from pglast.stream import RawStream
 
 from core.events import Tally
-from core.postgres.catalog import Catalog, Column, Relation
+from core.postgres.catalog import Catalog, Column, ColumnKey, Relation
 from core.postgres.sql import qualified, quote_identifier
 from core.retype.model import Phase, Scope, ScopedColumn, Statement, TypePair
 from core.retype.names import column_name, table_name
@@ -15,6 +21,10 @@ from core.retype.types import is_string, needs_using
 
 STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
 COMPRESSION = {"p": "pglz", "l": "lz4"}
+MAKERS_OF_UUIDS: Final = frozenset(
+    {"gen_random_uuid", "uuidv4", "uuidv7", *(f"uuid_generate_v{which}" for which in ("1", "1mc", "3", "4", "5"))}
+)
+"""Functions that return a uuid: PostgreSQL's own, and those of the extension uuid-ossp."""
 
 
 def altered(catalog: Catalog, scope: Scope) -> list[tuple[Relation, list[ScopedColumn]]]:
@@ -24,10 +34,17 @@ def altered(catalog: Catalog, scope: Scope) -> list[tuple[Relation, list[ScopedC
     return [(catalog.relation[relation], list(columns)) for relation, columns in grouped]
 
 
-def retype(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
+def retype(catalog: Catalog, wanted: Catalog, scope: Scope) -> Iterator[Statement]:
+    """
+    Args:
+        wanted: the catalog as it is to be: the columns get its defaults and, unless another is asked for, its collations.
+    """
+    anew = _set_anew(catalog, wanted, scope)
     for table, columns in altered(catalog, scope):
         has_key = any(column.role == "key" for column in columns)
-        actions = [action for column in columns for action in _actions(catalog.column[column.key], scope.types)]
+        actions = [
+            action for c in columns for action in _actions(wanted.column[c.key], scope.types, set_anew=c.key in anew)
+        ]
         names = ", ".join(quote_identifier(catalog.column[column.key].name) for column in columns)
         yield Statement(
             Phase.RETYPE_KEYS if has_key else Phase.RETYPE_REFERENCES,
@@ -41,10 +58,10 @@ def retype(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
         )
 
 
-def restore(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
-    """Storage and compression that were chosen for a column: a new type brings its own."""
+def restore(catalog: Catalog, wanted: Catalog, scope: Scope) -> Iterator[Statement]:
+    """Storage and compression that were chosen for a column, since a new type brings its own; copies' own defaults."""
     for scoped in scope.columns:
-        column = catalog.column[scoped.key]
+        column = wanted.column[scoped.key]
         if not is_string(scope.types.target):
             continue
         where = (
@@ -52,31 +69,96 @@ def restore(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
         )
         why = "a new type brings its own setting"
         name = f"column {column_name(column)}"
-        if column.storage and is_string(scope.types.source):
+        if column.storage:
             sql = f"{where} SET STORAGE {STORAGE[column.storage]}"
             yield Statement(Phase.REATTACH, "column setting", name, sql, why)
         if column.compression:
             sql = f"{where} SET COMPRESSION {COMPRESSION[column.compression]}"
             yield Statement(Phase.REATTACH, "column setting", name, sql, why)
-    if needs_using(scope.types):
-        yield from _defaults_of_copies(catalog, scope)
+    yield from _defaults_of_copies(catalog, wanted, scope)
 
 
-def _actions(column: Column, types: TypePair) -> Iterator[str]:
-    name = quote_identifier(column.name)
-    collation = _collation(column, types)
+def with_converted_defaults(catalog: Catalog, scope: Scope) -> Catalog:
+    """The catalog with the defaults that the columns get where PostgreSQL cannot keep theirs behind a cast of its own."""
+    if not needs_using(scope.types):
+        return catalog
+    keys = scope.keys
+    return replace(
+        catalog,
+        columns=tuple(
+            replace(column, default=converted_default(column.default, scope.types))
+            if column.key in keys and column.default is not None and not column.generated
+            else column
+            for column in catalog.columns
+        ),
+    )
+
+
+def converted_default(default: str, types: TypePair) -> str:
+    """A default of the old type as one of the new: behind a cast, or without the one that it has where that is the same."""
+    return _made_as_uuid(default) if types.target == "uuid" else f"({default})::{types.target}"
+
+
+def _made_as_uuid(default: str) -> str:
+    """`gen_random_uuid()` for `(gen_random_uuid())::text`; anything else is cast."""
+    try:
+        node: Any = parse_sql(f"SELECT {default}")[0].stmt.targetList[0].val
+    except ParseError:
+        return f"({default})::uuid"
+    while isinstance(node, ast.TypeCast):
+        if node.typeName.names[-1].sval == "uuid":
+            return RawStream()(node)
+        node = node.arg
+    if isinstance(node, ast.FuncCall) and node.funcname[-1].sval in MAKERS_OF_UUIDS:
+        return RawStream()(node)
+    return f"({default})::uuid"
+
+
+def _actions(wanted: Column, types: TypePair, *, set_anew: bool) -> Iterator[str]:
+    name = quote_identifier(wanted.name)
     using = f" USING {name}::{types.target}" if needs_using(types) else ""
-    change = f"ALTER COLUMN {name} TYPE {types.target}{collation}{using}"
-    if column.default is None or column.generated or not needs_using(types):
-        yield change  # PostgreSQL keeps the default behind a cast of its own
+    change = f"ALTER COLUMN {name} TYPE {types.target}{_collation(wanted, types)}{using}"
+    if not set_anew:
+        yield change  # PostgreSQL keeps a default behind a cast of its own
         return
     yield f"ALTER COLUMN {name} DROP DEFAULT"
     yield change
-    yield f"ALTER COLUMN {name} SET DEFAULT {_converted_default(column, types)}"
+    if wanted.default is not None:
+        yield f"ALTER COLUMN {name} SET DEFAULT {wanted.default}"
 
 
-def _converted_default(column: Column, types: TypePair) -> str:
-    return f"({column.default})::{types.target}"
+def _set_anew(catalog: Catalog, wanted: Catalog, scope: Scope) -> frozenset[ColumnKey]:
+    """The columns whose default is dropped before the type changes, and set afterwards: copies with their originals.
+
+    What is done to the default of an original is done to its copies, too.
+    """
+    families = {scoped.key: _originals(catalog, catalog.column[scoped.key]) for scoped in scope.columns}
+    anew = {
+        original
+        for key, originals in families.items()
+        if _is_set_anew(catalog.column[key], wanted.column[key], scope.types)
+        for original in originals
+    }
+    return frozenset(key for key, originals in families.items() if originals & anew)
+
+
+def _originals(catalog: Catalog, column: Column) -> frozenset[ColumnKey]:
+    """The columns at the top of which it is a copy, itself where it is none."""
+    if not column.inherited:
+        return frozenset({column.key})
+    above = (
+        original
+        for parent in catalog.relation[column.relation].parents
+        for original in catalog.columns_of.get(parent, ())
+        if original.name == column.name
+    )
+    return frozenset(top for original in above for top in _originals(catalog, original))
+
+
+def _is_set_anew(column: Column, wanted: Column, types: TypePair) -> bool:
+    if column.generated or (column.default is None and wanted.default is None):
+        return False
+    return needs_using(types) or column.default != wanted.default
 
 
 def _collation(column: Column, types: TypePair) -> str:
@@ -87,15 +169,14 @@ def _collation(column: Column, types: TypePair) -> str:
     return f" COLLATE {collation}" if collation else ""
 
 
-def _defaults_of_copies(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
-    """Defaults that partitions and inheriting tables have of their own: SET DEFAULT on the parent wrote over them."""
+def _defaults_of_copies(catalog: Catalog, wanted: Catalog, scope: Scope) -> Iterator[Statement]:
+    """Defaults that partitions and inheriting tables have of their own: those of their parents were written over them."""
+    anew = _set_anew(catalog, wanted, scope)
     for scoped in scope.columns:
-        column = catalog.column[scoped.key]
-        if column.inherited and not column.generated:
+        column = wanted.column[scoped.key]
+        if column.inherited and not column.generated and scoped.key in anew:
             where = f"ALTER TABLE ONLY {qualified(column.schema, column.table)} ALTER COLUMN {quote_identifier(column.name)}"
-            action = (
-                "DROP DEFAULT" if column.default is None else f"SET DEFAULT {_converted_default(column, scope.types)}"
-            )
+            action = "DROP DEFAULT" if column.default is None else f"SET DEFAULT {column.default}"
             yield Statement(
                 Phase.REATTACH,
                 "default",

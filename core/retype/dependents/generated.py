@@ -48,10 +48,9 @@ def take_off(catalog: Catalog, oid: int) -> Iterator[Statement]:
 
 def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
     column = _column(catalog, oid)
-    expression = _repaired(catalog, column) or column.default
     table = catalog.relation[column.relation]
     yield subject(column, oid).recreated(
-        f"{_alter(column)} SET EXPRESSION AS ({expression})",
+        f"{_alter(column)} SET EXPRESSION AS ({column.default})",
         "as it was; its values are computed anew from the same ids",
         bytes_scanned=table.bytes,
         table=table_name(table.schema, table.name),
