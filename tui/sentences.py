@@ -126,6 +126,8 @@ def tallies(found: Iterable[e.Tally]) -> str:
 
 def value_words(value: e.Json, most: int = 200) -> str:
     """A fact's value in one line."""
+    if isinstance(value, float):
+        value = round(value, 3)
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text.cut(text.clean(shown), most)
 

@@ -239,7 +239,7 @@ async def test_the_conversion_opens_from_board_and_task() -> None:
         await on.press("pagedown", "pagedown", "end")
         assert "foreign keys recreated" in on.lines()[-6]
         await on.press("home")
-        assert "Waiting for the conversion 1 session" in on.text()
+        assert "1 session waits for the conversion" in on.text()
 
 
 async def test_help_and_palette_come_from_the_registry() -> None:

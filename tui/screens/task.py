@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Container, Vertical, VerticalScroll
 
 from core.runbook.model import Step, Task
 from tui import style, summary, text
 from tui.screens.base import TASK, RunScreen
 from tui.text import Cell
+from tui.widgets.event_row import event_row
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Rows
 from tui.widgets.steps import step_detail, step_row
@@ -40,9 +41,12 @@ class TaskScreen(RunScreen):
 
     def body(self) -> ComposeResult:
         yield Lines(id="title", classes="line")
-        yield Rows(id="steps")
-        with Reader(id="reader"):
-            yield Lines(id="detail")
+        with Container(id="split"):
+            with Vertical(id="left"):
+                yield Rows(id="steps")
+                yield Lines(id="events")
+            with Reader(id="reader"):
+                yield Lines(id="detail")
 
     @property
     def task_here(self) -> Task:
@@ -62,7 +66,7 @@ class TaskScreen(RunScreen):
                 Cell(str(task.number), 3, style.KEY, right=True),
                 Cell("", 1),
                 Cell(task.title, 21, style.STRONG),
-                Cell(shown.status.value, 10, style.TASK[shown.status]),
+                Cell(shown.status.value, 11, style.TASK[shown.status]),
                 Cell(shown.bar, 10, style.TASK[shown.status]),
                 Cell("", 2),
                 Cell(shown.tally, 8),
@@ -71,19 +75,26 @@ class TaskScreen(RunScreen):
             )
         )
         steps = self.query_one("#steps", Rows)
-        if not self.is_wide:
-            steps.styles.height = min(len(task.steps), max(3, self.size.height - 5 - DETAIL_ROWS))
-        else:
-            steps.styles.height = None
+        steps.styles.height = min(len(task.steps), max(3, self.size.height - 5 - DETAIL_ROWS))
         steps.show(
             len(task.steps),
             lambda i, width: step_row(width, task.steps[i], state, settings, now, marked=i == self._marked),
             cursor=self._marked,
         )
+        if self.is_wide:
+            self._draw_events()
         width = max(20, self.query_one(Reader).size.width - 1)
         self.query_one("#detail", Lines).show(
             step_detail(width, self.step_here, task, state, settings, self.store.readings, now)
         )
+
+    def _draw_events(self) -> None:
+        """What happened last in the task, as far as there is room below its steps."""
+        events = self.query_one("#events", Lines)
+        width, height = events.content_size
+        tail = list(self.store.tails.get(self._task_shown.number, ()))[-max(0, height - 1) :]
+        heading = [text.row(width, Cell("Last events", None, style.HEADING))] if tail else []
+        events.show([*heading, *(event_row(width, entry) for entry in tail)])
 
     def move(self, lines: int) -> None:
         before = self._marked

@@ -129,13 +129,13 @@ def waiting_rows(width: int, conversion: ConversionState, readings: Readings) ->
     found = reading(conversion, "waiting", readings)
     blocked, waiters = (_strings(found.get(name)) for name in ("blocked_by", "waiters"))
     rows: list[Content] = []
-    for words, sessions, looks in (
-        ("The conversion WAITS for", blocked, style.WARN),
-        ("Waiting for the conversion", waiters, ""),
-    ):
-        if sessions:
-            rows.append(heading(width, f"{words} {text.plural(len(sessions), 'session')}"))
-            rows += _told(width, sessions, looks)
+    if blocked:
+        rows.append(heading(width, f"The conversion WAITS for {text.plural(len(blocked), 'session')}"))
+        rows += _told(width, blocked, style.WARN)
+    if waiters:
+        waits = text.plural(len(waiters), "session waits", "sessions wait")
+        rows.append(heading(width, f"{waits} for the conversion"))
+        rows += _told(width, waiters, "")
     return rows
 
 

@@ -12,6 +12,7 @@ from tui import style, summary, text
 from tui.store import Entry
 from tui.summary import TaskStatus, TaskSummary
 from tui.text import Cell
+from tui.widgets.event_row import event_row
 from tui.widgets.lines import Lines
 
 BAR = 10
@@ -34,8 +35,8 @@ def narrow(width: int, task: TaskSummary, *, marked: bool) -> list[Content]:
         Cell(">" if marked else "", 1, style.KEY),
         Cell(str(task.task.number), 2, style.KEY, right=True),
         Cell("", 1),
-        Cell(task.task.title, 30, style.STRONG if marked else ""),
-        Cell(task.status.value, 10, looks),
+        Cell(task.task.title, 29, style.STRONG if marked else ""),
+        Cell(task.status.value, 11, looks),
         Cell(task.bar, BAR, looks),
         Cell("", 2),
         Cell(task.tally, 9),
@@ -83,17 +84,10 @@ def wide(width: int, height: int, task: TaskSummary, events: Sequence[Entry], *,
     room = height - len(lines) - 1
     if room > 0:
         lines.append(text.row(width))
-        lines += [_event(width, entry) for entry in events[-room:]] or [_step(width, s) for s in task.task.steps[:room]]
+        lines += [event_row(width, entry) for entry in events[-room:]] or [
+            _step(width, s) for s in task.task.steps[:room]
+        ]
     return lines[:height]
-
-
-def _event(width: int, entry: Entry) -> Content:
-    return text.row(
-        width,
-        Cell(text.clock(entry.at), 9, style.QUIET),
-        Cell(entry.step or "", 5, style.QUIET),
-        Cell(entry.text, None, entry.style),
-    )
 
 
 def _step(width: int, step: Step) -> Content:
