@@ -73,10 +73,10 @@ class Handover:
         module, _, name = self.runbook.partition(":")
         try:
             found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError):
-            found = None
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigurationError(f"There is no runbook {self.runbook}: {error}.") from error
         if not isinstance(found, Runbook):
-            raise ConfigurationError(f"There is no runbook {self.runbook}.")
+            raise ConfigurationError(f"{self.runbook} is no runbook.")
         return found
 
 
