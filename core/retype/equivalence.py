@@ -148,7 +148,7 @@ class Equivalence:
         text = constant.get("sval", {}).get("sval")
         if type_.name != "uuid":
             return text is not None or type_ in self._transparent
-        return text is not None and _is_canonical_uuid(text, array=type_.array)
+        return text is not None and is_canonical_uuid(text, array=type_.array)
 
     def _is_other(self, argument: Tree) -> bool:
         """Whether a cast around it says something: it is surely not of the pair's types."""
@@ -205,7 +205,8 @@ def _spellings(type_: str) -> frozenset[str]:
     return frozenset({type_})
 
 
-def _is_canonical_uuid(text: str, *, array: bool) -> bool:
+def is_canonical_uuid(text: str, *, array: bool = False) -> bool:
+    """Whether it is a uuid, or an array of such, as uuid prints it."""
     parts = text.removeprefix("{").removesuffix("}").split(",") if array else [text]
     try:
         return all(str(uuid.UUID(part)) == part for part in parts)
@@ -215,9 +216,21 @@ def _is_canonical_uuid(text: str, *, array: bool) -> bool:
 
 def _drop_implied_name(target: Tree) -> None:
     """`a.id` and `(a.id)::text AS id` are the same output column, once the cast is gone."""
-    reference = target.get("val", {}).get("ColumnRef")
-    if reference and target.get("name") == reference["fields"][-1].get("String", {}).get("sval"):
+    if target.get("name") is not None and target["name"] == _implied_name(target.get("val", {})):
         del target["name"]
+
+
+def _implied_name(value: Tree) -> str | None:
+    """What PostgreSQL calls an output column that is given no name (FigureColname in parse_target.c)."""
+    match value:
+        case {"ColumnRef": {"fields": [*_, {"String": {"sval": str(name)}}]}}:
+            return name
+        case {"FuncCall": {"funcname": [*_, {"String": {"sval": str(name)}}]}}:
+            return name
+        case {"TypeCast": {"arg": argument}}:
+            return _implied_name(argument)
+        case _:
+            return None
 
 
 def _type_of(type_name: Tree) -> _Type:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from core.postgres.catalog import Address, Catalog, ColumnKey, Index
@@ -10,6 +11,8 @@ from core.retype.dependents.subject import Subject
 from core.retype.dependents.tablespaces import in_tablespace
 from core.retype.model import Statement
 from core.retype.names import table_name
+
+_HEAD = re.compile(r'(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")+"|[^" ]+) ON )(?:ONLY )?')
 
 
 def subject(index: Index) -> Subject:
@@ -32,6 +35,12 @@ def uses(catalog: Catalog, index: Index, keys: frozenset[ColumnKey]) -> bool:
     )
 
 
+def split_definition(index: Index) -> tuple[str, str]:
+    """The definition before and after the ONLY that a partitioned table's index has in it, or would have."""
+    match = _HEAD.match(index.definition)
+    return (match[1], index.definition[match.end() :]) if match else ("", index.definition)
+
+
 def take_off(catalog: Catalog, oid: int) -> Iterator[Statement]:
     about = subject(catalog.index[oid])
     yield about.dropped(f"DROP {about.sql}", "it uses what must be dropped or cannot follow the new type")
@@ -40,7 +49,12 @@ def take_off(catalog: Catalog, oid: int) -> Iterator[Statement]:
 def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
     index = catalog.index[oid]
     about = subject(index)
-    create = about.recreated(index.definition, "as it was", bytes_scanned=index.bytes)
+    definition = index.definition
+    if (
+        catalog.relation[index.relation].kind == "p"
+    ):  # with those of its partitions: `partitions` gives them their names
+        definition = "".join(split_definition(index))
+    create = about.recreated(definition, "as it was", bytes_scanned=index.bytes)
     yield from in_tablespace(about, index.tablespace, create)
     table = f"ALTER TABLE {qualified(index.schema, index.table)}"
     if catalog.relation[index.relation].kind == "m":

@@ -18,7 +18,7 @@ from typing import Any
 
 from pglast.parser import ParseError
 
-from core.retype.equivalence import OPERATOR_CLASS_PREFIXES
+from core.retype.equivalence import OPERATOR_CLASS_PREFIXES, is_canonical_uuid
 from core.retype.repair import joins
 from core.retype.repair.complaints import (
     Complaint,
@@ -115,6 +115,21 @@ class _Search:
             is_array = node.kind == "A_Expr" and node.fields["kind"] in _ARRAY_KINDS and not on_left
             sides = self._operands(node, on_left)
             yield from self._subsets(sides, narrow + ARRAY if is_array else narrow, reason)
+            yield self._literals([path for side in sides for path in side])
+
+    def _literals(self, paths: list[Path]) -> Group:
+        """The literal itself as the common type, where no cast is allowed (a publication's row filter)."""
+        edits: list[Edit] = []
+        for path in paths:
+            cast = self.parsed.at(path).get("TypeCast", {})
+            text = cast.get("arg", {}).get("A_Const", {}).get("sval", {}).get("sval")
+            place = self.parsed.location(cast.get("typeName", {}))
+            if text is None or place is None or not is_canonical_uuid(text):
+                return ()
+            if not self.parsed.text.startswith("uuid", place):
+                return ()
+            edits.append(Edit(place, place + len("uuid"), self.words.common))
+        return (Candidate(tuple(edits), f"no cast is allowed there: the literal is written as {self.words.common}"),)
 
     def _operands(self, node: Node, on_left: bool) -> list[list[Path]]:
         """The operands on that side: one, or the elements of a row or a list; of a query, its columns in all its parts."""
@@ -176,11 +191,11 @@ class _Search:
         if this_is == others_are:
             return
         narrow = this if this_is else so_far
-        reason = f"{construct} types {so_far} and {this} do not match: {narrow} becomes {self.words.common}"
+        reason = f"{construct} types {so_far} and {this} do not match: {narrow} becomes {self.words.branch}"
         for branches in self._branchings(construct):
             before, after = branches
             chosen = after if this_is else before
-            for way in self.words.ways_to_common(narrow):
+            for way in self.words.ways_as_branch(narrow):
                 yield self._all(chosen, way, reason)
 
     def _branchings(self, construct: str) -> Iterator[tuple[list[Path], list[Path]]]:

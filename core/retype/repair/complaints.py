@@ -101,7 +101,7 @@ Problem = (
 _OPERATOR = re.compile(
     r"operator does not exist: (?:(?P<left>.+?) )?(?P<name>(?:\S+\.)?[-+*/<>=~!@#%^&|`?]+) (?P<right>.+)"
 )
-_FUNCTION = re.compile(r"(?:function|procedure) .+?\((?P<arguments>.*)\) does not exist", re.DOTALL)
+_FUNCTION = re.compile(r"(?:function|procedure) .+\((?P<arguments>[^(]*)\) does not exist", re.DOTALL)
 _TYPES = re.compile(r"(?P<construct>[A-Z/]+) types (?P<so_far>.+) and (?P<this>.+) cannot be matched")
 _ASSIGNMENT = re.compile(
     r'column ".+" is of type (?P<column>.+) but (?:default )?expression is of type (?P<type>.+)', re.DOTALL

@@ -124,6 +124,10 @@ def definitions_of(catalog: Catalog, part: Part, create: str) -> tuple[Definitio
                 _probe(name, text, 0, len(text), qualified(column.schema, column.table)),
                 *_within(name, text, create),
             )
+        case "index":
+            index = catalog.index[oid]
+            _, tail = indexes.split_definition(index)
+            return tuple(_within(name, index.definition, create, start=len(index.definition) - len(tail)))
         case _:
             pass
     kind = _KINDS[part.kind]
@@ -189,12 +193,12 @@ def _probe(name: str, text: str, start: int, end: int, table: str) -> Definition
     return Definition(name, text, start, end, f"SELECT FROM ONLY {table} WHERE (", ") IS NOT NULL", is_probe=True)
 
 
-def _within(name: str, text: str, create: str) -> Iterator[Definition]:
-    """The text where it stands in the statement, at its end but for what must follow."""
-    part = text.rstrip().removesuffix(";")
+def _within(name: str, text: str, create: str, start: int = 0) -> Iterator[Definition]:
+    """The text, from there on, where it stands in the statement: at its end but for what must follow."""
+    part = text[start:].rstrip().removesuffix(";")
     at = create.rfind(part)
     if at >= 0:
-        yield Definition(name, text, 0, len(part), create[:at], create[at + len(part) :], is_probe=False)
+        yield Definition(name, text, start, start + len(part), create[:at], create[at + len(part) :], is_probe=False)
 
 
 def _parenthesized(check: str) -> tuple[int, int] | None:

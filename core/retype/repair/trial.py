@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -20,18 +20,20 @@ from core.postgres.sql import qualified, quote_identifier
 from core.redaction import redactor
 from core.retype.clone import Clone, Progress, without_roles
 from core.retype.closure import Closure, Part, close_over
-from core.retype.dependents import columns, foreign_keys, indexes
-from core.retype.model import Repair, Scope, Statement
+from core.retype.dependents import columns, indexes
+from core.retype.model import Phase, Repair, Scope, Statement
 from core.retype.names import column_name
+from core.retype.plan import statements_towards
 from core.retype.repair.casts import Candidate, candidates
 from core.retype.repair.complaints import Complaint, problem
-from core.retype.repair.definitions import Definition, definitions_of, with_repairs
+from core.retype.repair.definitions import Definition, definitions_of, object_of, with_repairs
 from core.retype.repair.syntax import Edit, edited
 from core.retype.repair.words import Words, domains_over, narrow_type, words_of
 from core.retype.transaction import SETTINGS
 
 MOST_ROUNDS = 100
 MOST_EXCERPT = 120
+_BEFORE_PUTTING_BACK = (Phase.DETACH, Phase.RETYPE_KEYS, Phase.RETYPE_REFERENCES)
 # The object is not there: the clone lacks it, or what it uses.
 _ABSENT = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
 
@@ -106,8 +108,11 @@ def parsed_again(catalog: Catalog, scope: Scope) -> frozenset[Address]:
             constraint = catalog.constraint.get(address.oid) if address.catalog == "pg_constraint" else None
             if address.catalog == "pg_statistic_ext" or (constraint is not None and constraint.kind in "cx"):
                 found.add(Address(address.catalog, address.oid))
+    referenced = {constraint.index for constraint in catalog.constraints if constraint.kind == "f"}
     for index in catalog.indexes:
-        if index.constraint or index.parent or not index.valid or not indexes.uses(catalog, index, keys):
+        if index.constraint or index.parent or not index.valid or index.oid in referenced:
+            continue
+        if not indexes.uses(catalog, index, keys):
             continue
         if 0 in index.columns or " WHERE " in index.definition or "_ops" in index.definition:
             found.add(Address("pg_class", index.oid))
@@ -126,6 +131,7 @@ class _Trial:
         self.scope = scope
         self.words: Words = words_of(scope.types, domains_over(catalog, narrow_type(scope.types)))
         self.closure: Closure = close_over(catalog, scope, parsed_again(catalog, scope))
+        self.part_named = {object_of(catalog, part): part for part in self.closure.parts}
         self.lacking: set[Address] = set()
         """Parts that the clone does not have, or has no more."""
 
@@ -138,11 +144,15 @@ class _Trial:
 
     async def run(self, progress: Progress) -> Outcome:
         await self._make_plain()
-        for part in reversed(self.closure.parts):
-            await self._take_off(part)
-        for statement in (*foreign_keys.take_off(self.catalog, self.scope), *columns.retype(self.catalog, self.scope)):
-            await self._must(statement)
-        refusals = [refusal async for refusal in self._foreign_keys()]
+        wanted = columns.with_converted_defaults(self.catalog, self.scope)
+        refusals: list[Refusal] = []
+        for statement in statements_towards(wanted, self.catalog, self.scope, self.closure):
+            if statement.phase in _BEFORE_PUTTING_BACK:
+                await self._prepare_for_putting_back(statement)
+            elif statement.kind == "create foreign key":
+                complaint = await self._attempt(statement.sql, keep=True)
+                if complaint is not None:
+                    refusals.append(Refusal(statement.object, complaint.message))
         repairs: list[Repair] = []
         unchecked: list[Refusal] = []
         for i, part in enumerate(self.closure.parts, start=1):
@@ -169,39 +179,34 @@ class _Trial:
                 table, name = qualified(column.schema, column.table), quote_identifier(column.name)
                 await self._attempt(f"ALTER TABLE {table} ALTER COLUMN {name} DROP EXPRESSION", keep=True)
 
-    async def _take_off(self, part: Part) -> None:
-        for statement in part.take_off(self.catalog):
-            complaint = await self._attempt(statement.sql, keep=True)
-            if complaint is not None and complaint.sqlstate in _ABSENT:
-                self.lacking.add(part.address)
-            elif complaint is not None:
-                raise _Stopped(Refusal(statement.object, complaint.message))
-
-    async def _must(self, statement: Statement) -> None:
+    async def _prepare_for_putting_back(self, statement: Statement) -> None:
         complaint = await self._attempt(statement.sql, keep=True)
-        if complaint is not None:
+        if complaint is None:
+            return
+        part = self.part_named.get(statement.object)
+        if part is None or complaint.sqlstate not in _ABSENT:
             raise _Stopped(Refusal(statement.object, complaint.message))
-
-    async def _foreign_keys(self) -> AsyncGenerator[Refusal, None]:
-        for statement in foreign_keys.put_back(self.catalog, self.scope):
-            if statement.kind.startswith("create "):
-                complaint = await self._attempt(statement.sql, keep=True)
-                if complaint is not None:
-                    yield Refusal(statement.object, complaint.message)
+        self.lacking.add(part.address)
 
     # --- putting back ---
 
     async def _put_back(self, part: Part) -> list[Repair] | Refusal:
-        create = _create(part, self.catalog)
-        repairs: list[Repair] = []
-        for definition in definitions_of(self.catalog, part, create.sql):
-            result = await self._settle(definition)
-            if isinstance(result, Refusal):
-                return result
-            if result is not None:
-                repairs.append(result)
-        if repairs:
-            create = _create(part, with_repairs(self.catalog, tuple(repairs)))
+        # What a parsed body returns is looked at only then; bodies that are text are not the question here.
+        is_parsed = part.kind == "function" and self.catalog.function[part.address.oid].is_sql_body
+        await self.connection.execute(f"SET LOCAL check_function_bodies = {'on' if is_parsed else 'off'}")
+        catalog, repairs = self.catalog, list[Repair]()
+        create = _create(part, catalog)
+        for is_probe in (True, False):  # what only looks tells more than what makes the object, and does not tell all
+            found: list[Repair] = []
+            for definition in definitions_of(catalog, part, create.sql):
+                result = await self._settle(definition) if definition.is_probe is is_probe else None
+                if isinstance(result, Refusal):
+                    return result
+                if result is not None:
+                    found.append(result)
+            catalog = with_repairs(catalog, tuple(found))
+            create = _create(part, catalog)
+            repairs = _one_after_the_other(repairs, found)
         complaint = await self._attempt(create.sql, keep=True)
         return repairs if complaint is None else Refusal(create.object, complaint.message)
 
@@ -295,6 +300,18 @@ def _create(part: Part, catalog: Catalog) -> Statement:
     return next(statement for statement in part.put_back(catalog) if statement.kind.startswith("create "))
 
 
+def _one_after_the_other(first: list[Repair], second: list[Repair]) -> list[Repair]:
+    """Repairs that lead from the texts before the first to those after the second."""
+    further = {repair.before: repair for repair in second}
+    joined: list[Repair] = []
+    for repair in first:
+        after = further.pop(repair.after, None)
+        joined.append(
+            replace(repair, after=after.after, reason=f"{repair.reason}; {after.reason}") if after else repair
+        )
+    return [*joined, *further.values()]
+
+
 def _complaint(error: asyncpg.PostgresError) -> Complaint:
     position = getattr(error, "position", None)
     return Complaint(
@@ -312,8 +329,12 @@ def _is_answered(before: Complaint, after: Complaint | None, edits: tuple[Edit, 
     was, now = problem(before), problem(after)
     if now is None:
         return False
-    if before.position is None or after.position is None:
-        return (before.position, was) != (after.position, now)
+    if after.position is None:
+        return before.position is not None or was != now
+    if before.position is None:
+        return was != now or not any(
+            _moved(e.start, edits) - len(e.text) <= after.position < _moved(e.start, edits) for e in edits
+        )
     return type(was) is not type(now) or after.position != _moved(before.position, edits)
 
 

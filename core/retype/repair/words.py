@@ -21,6 +21,7 @@ class Words:
     Attributes:
         narrow: the type, with the domains over it, whose values all are values of `common` too: this side is cast.
         common: what it is cast to.
+        branch: what it is cast to as a branch of CASE, UNION and their like, whose type is seen from outside: what it was.
         loose: the same for elements of an array, where PostgreSQL wants the very type of the other side.
         new: what a converted column, or a result that followed it, may be called.
         former: what an argument of a function is cast to that took the type before; the likeliest first. Empty where that
@@ -29,6 +30,7 @@ class Words:
 
     narrow: frozenset[str]
     common: str
+    branch: str
     loose: str
     new: frozenset[str]
     former: tuple[str, ...]
@@ -45,9 +47,10 @@ class Words:
             return (self.common,)
         return tuple(dict.fromkeys((self.common + ARRAY, self.loose + ARRAY)))
 
-    def ways_to_former(self, type_text: str) -> tuple[str, ...]:
-        array = ARRAY if type_text.endswith(ARRAY) else ""
-        return tuple(former + array for former in self.former)
+    def ways_as_branch(self, type_text: str) -> tuple[str, ...]:
+        if not type_text.endswith(ARRAY):
+            return (self.branch,)
+        return tuple(dict.fromkeys((self.branch.partition("(")[0] + ARRAY, self.loose + ARRAY)))
 
 
 def words_of(types: TypePair, domains: frozenset[str] = frozenset()) -> Words:
@@ -57,16 +60,16 @@ def words_of(types: TypePair, domains: frozenset[str] = frozenset()) -> Words:
     """
     if is_integer(types.source) and is_integer(types.target):
         small, large = sorted((types.source, types.target), key=_INTEGERS.index)
-        return Words(frozenset({small}) | domains, large, large, frozenset({types.target}), ())
+        return Words(frozenset({small}) | domains, large, large, large, frozenset({types.target}), ())
     string = types.source if is_string(types.source) else types.target
     bare = string.partition("(")[0]
     if types.target == "uuid":
         former = tuple(dict.fromkeys((bare, "text")))
-        return Words(frozenset({"uuid"}) | domains, "text", bare, frozenset({"uuid"}), former)
+        return Words(frozenset({"uuid"}) | domains, "text", string, bare, frozenset({"uuid"}), former)
     new = frozenset({bare, "text"})
     if types.source == "uuid":
-        return Words(frozenset({"uuid"}) | domains, "text", bare, new, ("uuid",))
-    return Words(frozenset(), "text", bare, new, ())
+        return Words(frozenset({"uuid"}) | domains, "text", "text", bare, new, ("uuid",))
+    return Words(frozenset(), "text", "text", bare, new, ())
 
 
 def narrow_type(types: TypePair) -> str:
