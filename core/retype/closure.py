@@ -9,68 +9,17 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from core.postgres.catalog import Address, Catalog, Column, ColumnKey, Dependency
-from core.retype.dependents import (
-    constraints,
-    defaults,
-    functions,
-    generated,
-    indexes,
-    policies,
-    publications,
-    rules,
-    statistics,
-    triggers,
-    views,
-)
-from core.retype.dependents.subject import Subject
+from core.retype.dependents import defaults, generated
 from core.retype.findings import full_name
-from core.retype.model import Blocker, Scope, Statement
+from core.retype.model import Blocker, Scope
 from core.retype.names import by_name, column_name, table_name
-
-Steps = Callable[[Catalog, int], Iterator[Statement]]
-
-# In this order objects are put back where their dependencies leave a choice, and taken off in the opposite one.
-_KINDS: Final[dict[str, tuple[int, Steps, Steps]]] = {
-    "function": (0, functions.take_off, functions.put_back),
-    "view": (1, views.take_off, views.put_back),
-    "statistics object": (2, statistics.take_off, statistics.put_back),
-    "index": (3, indexes.take_off, indexes.put_back),
-    "constraint": (4, constraints.take_off, constraints.put_back),
-    "generated column": (5, generated.take_off, generated.put_back),
-    "default": (5, defaults.take_off, defaults.put_back),
-    "rule": (6, rules.take_off, rules.put_back),
-    "trigger": (7, triggers.take_off, triggers.put_back),
-    "policy": (8, policies.take_off, policies.put_back),
-    "publication entry": (9, publications.take_off, publications.put_back),
-}
+from core.retype.parts import Part, part_at
 
 _COLUMN_TYPE_MATTERS: Final = "rpf"  # relkinds that store values or define storage
-
-
-@dataclass(frozen=True, order=True)
-class Part:
-    """An object to take off and put back.
-
-    Attributes:
-        kind: one of the kinds above.
-        name: what tells it from the others of its kind in any copy of the database.
-        address: where the catalog has it.
-    """
-
-    kind: str
-    name: str
-    address: Address = field(compare=False)
-
-    def take_off(self, catalog: Catalog) -> Iterator[Statement]:
-        return _KINDS[self.kind][1](catalog, self.address.oid)
-
-    def put_back(self, catalog: Catalog) -> Iterator[Statement]:
-        return _KINDS[self.kind][2](catalog, self.address.oid)
 
 
 @dataclass(frozen=True)
@@ -260,7 +209,7 @@ class _Search:
 
     def _take(self, address: Address, because: str) -> None:
         """Note an object to take off; a blocker if it has no rule."""
-        found = self._part(address)
+        found = part_at(self.catalog, address)
         if found is None:
             self._unknown(address, because)
         elif found.address not in self.parts:
@@ -273,79 +222,6 @@ class _Search:
         for dependency in self.of_object["pg_class", view.oid]:
             if dependency.dependent.catalog == "pg_rewrite" and dependency.kind == "i":
                 self.belongs[dependency.dependent] = view
-
-    def _part(self, address: Address) -> Part | None:
-        catalog, oid = self.catalog, address.oid
-        match address.catalog:
-            case "pg_rewrite":
-                return self._rule_or_view(oid)
-            case "pg_class":
-                if oid in catalog.index:
-                    return self._index(oid)
-                relation = catalog.relation.get(oid)
-                return _named_part("view", views.subject(relation)) if relation and relation.kind in "vm" else None
-            case "pg_policy":
-                return _named_part("policy", policies.subject(catalog.policy[oid])) if oid in catalog.policy else None
-            case "pg_trigger":
-                trigger = catalog.trigger.get(oid)
-                while trigger is not None and trigger.parent:
-                    trigger = catalog.trigger.get(trigger.parent)
-                return _named_part("trigger", triggers.subject(trigger)) if trigger else None
-            case "pg_proc":
-                function = catalog.function.get(oid)
-                return (
-                    _named_part("function", functions.subject(function)) if function and function.kind != "a" else None
-                )
-            case "pg_attrdef":
-                owner = defaults.owner_of_default(catalog, oid)
-                if owner is None:
-                    return None
-                kind = "generated column" if owner.generated else "default"
-                return Part(kind, column_name(owner), Address("pg_attrdef", oid))
-            case "pg_constraint":
-                constraint = catalog.constraint.get(oid)
-                if constraint is None or constraint.kind not in "cx" or not constraint.relation:
-                    return None
-                while constraint.inherited and not constraint.is_local:
-                    above = self._inherited_from(constraint.oid)
-                    if above is None:
-                        return None
-                    constraint = catalog.constraint[above]
-                return _named_part("constraint", constraints.subject(constraint))
-            case "pg_statistic_ext":
-                found = catalog.extended_statistics.get(oid)
-                return _named_part("statistics object", statistics.subject(found)) if found else None
-            case "pg_publication_rel":
-                entry = catalog.published_table.get(oid)
-                return _named_part("publication entry", publications.subject(entry)) if entry else None
-            case _:
-                return None
-
-    def _rule_or_view(self, oid: int) -> Part | None:
-        rule = self.catalog.rule.get(oid)
-        if rule is not None:
-            return _named_part("rule", rules.subject(rule))
-        for dependency in self.catalog.references_of.get(Address("pg_rewrite", oid), ()):
-            if dependency.kind == "i" and dependency.referenced.catalog == "pg_class":
-                return self._part(dependency.referenced)
-        return None
-
-    def _index(self, oid: int) -> Part | None:
-        index = self.catalog.index[oid]
-        while index.parent:
-            index = self.catalog.index[index.parent]
-        if index.constraint:
-            return self._part(Address("pg_constraint", index.constraint))
-        return _named_part("index", indexes.subject(index))
-
-    def _inherited_from(self, oid: int) -> int | None:
-        constraint = self.catalog.constraint[oid]
-        parents = self.catalog.relation[constraint.relation].parents
-        for parent in parents:
-            for other in self.catalog.constraints_of.get(parent, ()):
-                if other.kind == constraint.kind and other.name == constraint.name:
-                    return other.oid
-        return None
 
     # --- order ---
 
@@ -379,7 +255,7 @@ class _Search:
 
     def _rank(self, address: Address) -> tuple[int, str, Part]:
         part = self.parts[address]
-        return (_KINDS[part.kind][0], part.name, part)
+        return (part.rank, part.name, part)
 
     def _circular(self, addresses: set[Address]) -> None:
         names = sorted(f"{self.parts[a].kind} {self.parts[a].name}" for a in addresses)
@@ -419,7 +295,3 @@ class _Search:
     def _named(self, key: ColumnKey) -> str:
         column = self.catalog.column.get(key)
         return column_name(column) if column else f"{key[0]}.{key[1]}"
-
-
-def _named_part(kind: str, subject: Subject) -> Part:
-    return Part(kind, subject.name, subject.address)

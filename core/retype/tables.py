@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from core.postgres.catalog import Catalog
-from core.retype.closure import Closure, Part
+from core.retype.closure import Closure
 from core.retype.dependents import columns, defaults, foreign_keys
 from core.retype.model import Scope
+from core.retype.parts import Part
 
 LOCKABLE = "rp"  # relkinds that LOCK TABLE takes and that a conversion alters
 
