@@ -88,7 +88,7 @@ def canonical(catalog: Catalog) -> Canonical:
     """Return the canonical form. Temporary relations, which come and go with sessions, are no part of it."""
     order = _foreign_key_order(catalog)
     found: dict[str, Mapping[str, Any]] = {}
-    for key, item in _objects(catalog):
+    for key, item in objects(catalog):
         properties = _properties(item)
         if isinstance(item, Relation) and item.oid in order:
             properties[FOREIGN_KEY_ORDER] = order[item.oid]
@@ -171,8 +171,8 @@ def _serialised(form: Canonical) -> str:
     return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _objects(catalog: Catalog) -> Iterator[tuple[str, Any]]:
-    """Every object of the canonical form, with its key."""
+def objects(catalog: Catalog) -> Iterator[tuple[str, Any]]:
+    """Every object of the canonical form, with its key in it."""
     for relation in catalog.relations:
         if relation.persistence != "t":
             yield f"{_RELATION_KINDS[relation.kind]} {qualified(relation.schema, relation.name)}", relation

@@ -6,11 +6,12 @@ stays the same as long as its cause does, so that a warning can be accepted by i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from core.postgres.catalog import Catalog
 from core.retype.activity import Activity
-from core.retype.closure import close_over
+from core.retype.closure import Closure, close_over
 from core.retype.model import Blocker, PlanWarning, Scope
 from core.retype.obstacles import columns, expressions, functions, indexes, parts, rights, surroundings, values
 from core.retype.obstacles import scope as scope_itself
@@ -42,6 +43,30 @@ def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Finding
         *surroundings.warnings(catalog, scope, closure, activity),
         *values.warnings(activity),
     ]
+    return _each_once(blockers, warnings)
+
+
+def find_blockers_of_undo(catalog: Catalog, scope: Scope, closure: Closure, activity: Activity) -> Findings:
+    """The same for an undo: what hangs on the columns is put back as it was before, so that its text is no obstacle.
+
+    Args:
+        catalog: as it is, converted.
+        scope: of the way back.
+        closure: what is taken off and put back on it.
+    """
+    blockers = [
+        *closure.blockers,
+        *columns.blockers(catalog, scope),
+        *indexes.invalid(catalog, scope),
+        *parts.blockers(catalog, closure),
+        *rights.blockers(catalog, scope, closure, activity),
+        *surroundings.blockers(catalog, scope, closure, activity),
+        *values.blockers(scope, activity),
+    ]
+    return _each_once(blockers, [*surroundings.warnings(catalog, scope, closure, activity), *values.warnings(activity)])
+
+
+def _each_once(blockers: Iterable[Blocker], warnings: Iterable[PlanWarning]) -> Findings:
     return Findings(
         tuple({blocker.id: blocker for blocker in sorted(blockers, key=lambda b: b.id)}.values()),
         tuple({warning.id: warning for warning in sorted(warnings, key=lambda w: w.id)}.values()),

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from core.events import Tally
-from core.postgres.catalog import ColumnKey
+from core.postgres.catalog import Catalog, ColumnKey
 from core.postgres.identity import Identity
 
 ProofDepth = Literal["catalog", "counts", "contents"]
@@ -171,6 +171,8 @@ class Plan:
     repairs: tuple[Repair, ...] = field(default=())
     notes: tuple[str, ...] = ()
     """What the operator should know and need not accept, in sentences."""
+    goal: Catalog | None = field(default=None, repr=False)
+    """Of an undo: the catalog from before the conversion, which its result is held against. None: what is permitted."""
 
     @cached_property
     def fingerprint(self) -> str:

@@ -33,8 +33,11 @@ Item = TypeVar("Item")
 def permitted_changes(plan: Plan, before: Catalog, after: Catalog) -> Catalog:
     """The catalog before, with every change that is permitted taken over from the one after.
 
-    What differs between the result and `after` is what must not have changed.
+    What differs between the result and `after` is what must not have changed. An undo is permitted nothing: it must lead to
+    the catalog from before the conversion.
     """
+    if plan.goal is not None:
+        return plan.goal
     return _Permission(plan, before, after).applied()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from core.events import Tally
@@ -41,7 +41,8 @@ def make_plan(
     closure = close_over(catalog, scope, detached(catalog, repairs))
     known = {repair.object for repair in repairs}
     repairs = (*(repair for repair in _repairs(catalog, closure) if repair.object not in known), *repairs)
-    wanted = columns.with_converted_defaults(with_repairs(catalog, repairs), scope)
+    wanted = sequences.with_following_sequences(with_repairs(catalog, repairs), scope)
+    wanted = columns.with_converted_defaults(wanted, scope)
     statements = statements_towards(wanted, catalog, scope, closure, repairs) if scope.columns else ()
     rewritten = sum(statement.bytes for statement in statements if statement.kind == "retype columns")
     return Plan(
@@ -68,7 +69,10 @@ def statements_towards(
         closure: what is taken off and put back.
         repairs: why texts of `wanted` are others, to be said where they are put back.
     """
-    statements = _statements(wanted, catalog, scope, closure, repairs)
+    return in_phases(_statements(wanted, catalog, scope, closure, repairs))
+
+
+def in_phases(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     return tuple(sorted(statements, key=lambda statement: statement.phase))
 
 
@@ -87,7 +91,7 @@ def _statements(
     yield from columns.retype(catalog, wanted, scope)
 
     yield from columns.restore(catalog, wanted, scope)
-    yield from sequences.restore(wanted, scope)
+    yield from sequences.restore(catalog, wanted, scope)
     for index in _kept_indexes(wanted, scope, closure):
         yield from indexes.forgotten(wanted, index)
     yield from foreign_keys.put_back(wanted, scope)

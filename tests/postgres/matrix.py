@@ -16,6 +16,7 @@ from core.retype.blockers import find_blockers
 from core.retype.model import Plan, ScopeRequest
 from core.retype.plan import make_plan
 from core.retype.proof import compare_catalogs
+from core.retype.reverse import reverse_plan, reverse_scope
 from core.retype.scope import decide_scope
 from tests.databases import Database
 
@@ -59,6 +60,22 @@ class Bench:
             except asyncpg.PostgresError as error:
                 error.add_note(f"in {statement.kind}: {statement.sql}")
                 raise
+
+    async def undo(self, before: Catalog, plan: Plan) -> Plan:
+        """Undo a conversion, and assert that everything is as it was before."""
+        after = await inspect_within(self.connection)
+        back = reverse_scope(after, plan.scope)
+        activity = await read_activity(self.connection, after, back)
+        reverse = reverse_plan(before, after, plan.scope, plan.identity, activity)
+        assert not reverse.blockers
+        await self.run(reverse)
+        assert compare_catalogs(reverse, after, await inspect_within(self.connection)) == ()
+        return reverse
+
+    async def convert_and_undo(self, request: ScopeRequest | None = None) -> tuple[Plan, Plan]:
+        before = await inspect_within(self.connection)
+        plan = await self.convert(request)
+        return plan, await self.undo(before, plan)
 
     async def convert(self, request: ScopeRequest | None = None) -> Plan:
         """Convert, and assert that nothing differs but what may."""

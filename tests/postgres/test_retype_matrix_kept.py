@@ -276,7 +276,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_kept(bench: Bench, name: str) -> None:
+async def test_kept_and_undone(bench: Bench, name: str) -> None:
     case = CASES[name]
     if bench.version < case.since:
         pytest.skip(f"not on version {bench.version}")
@@ -284,7 +284,7 @@ async def test_kept(bench: Bench, name: str) -> None:
         await bench.as_owner(case.sql)
     if case.superuser:
         await bench.as_superuser(case.superuser.replace("{owner}", bench.owner))
-    plan = await bench.convert()
+    plan, _ = await bench.convert_and_undo()
     text = "\n".join(f"{s.sql} -- {s.reason}" for s in plan.statements)
     for piece in case.planned:
         assert piece in text

@@ -102,16 +102,21 @@ def converted_default(default: str, types: TypePair) -> str:
 def _made_as_uuid(default: str) -> str:
     """`gen_random_uuid()` for `(gen_random_uuid())::text`; anything else is cast."""
     try:
-        node: Any = parse_sql(f"SELECT {default}")[0].stmt.targetList[0].val
+        statement: Any = parse_sql(f"SELECT {default}")[0].stmt
     except ParseError:
         return f"({default})::uuid"
-    while isinstance(node, ast.TypeCast):
+    node = statement.targetList[0].val
+    while _is(node, ast.TypeCast):
         if node.typeName.names[-1].sval == "uuid":
             return RawStream()(node)
         node = node.arg
-    if isinstance(node, ast.FuncCall) and node.funcname[-1].sval in MAKERS_OF_UUIDS:
+    if _is(node, ast.FuncCall) and node.funcname[-1].sval in MAKERS_OF_UUIDS:
         return RawStream()(node)
     return f"({default})::uuid"
+
+
+def _is(node: Any, kind: type[ast.Node]) -> bool:
+    return isinstance(node, kind)
 
 
 def _actions(wanted: Column, types: TypePair, *, set_anew: bool) -> Iterator[str]:

@@ -19,30 +19,38 @@ _STRINGS_ONLY = frozenset({"spgist", "gin"})
 
 
 def blockers(catalog: Catalog, scope: Scope) -> Iterator[Blocker]:
-    keys = scope.keys
-    for index in sorted(catalog.indexes, key=lambda i: (i.schema, i.name)):
-        if index.parent or not indexes.uses(catalog, index, keys):
-            continue
-        name = indexes.subject(index).object
-        full = qualified(index.schema, index.name)
-        if not index.valid:
-            yield Blocker(
-                f"invalid-index:{full}",
-                name,
-                "It is invalid (a CREATE INDEX CONCURRENTLY failed, or a partition has none to attach). Changing the type "
-                "would rebuild it: it would become valid, or fail.",
-                f"Drop it (DROP INDEX {full}) or rebuild it (REINDEX INDEX CONCURRENTLY {full}).",
-            )
-        if is_string(scope.types.source) and is_string(scope.types.target):
-            continue
+    yield from invalid(catalog, scope)
+    if is_string(scope.types.source) and is_string(scope.types.target):
+        return
+    for index in _rebuilt(catalog, scope):
         for element in _bound_to_type(catalog, scope, index):
             yield Blocker(
-                f"operator-class:{full}",
-                name,
+                f"operator-class:{qualified(index.schema, index.name)}",
+                indexes.subject(index).object,
                 f"It is built with {element}, which does not take {scope.types.target}.",
                 f"Drop it before the conversion and create it afterwards with one for {scope.types.target}: "
                 f"{index.definition}.",
             )
+
+
+def invalid(catalog: Catalog, scope: Scope) -> Iterator[Blocker]:
+    """Invalid indexes, which cannot be left as they are."""
+    for index in _rebuilt(catalog, scope):
+        if not index.valid:
+            full = qualified(index.schema, index.name)
+            yield Blocker(
+                f"invalid-index:{full}",
+                indexes.subject(index).object,
+                "It is invalid (a CREATE INDEX CONCURRENTLY failed, or a partition has none to attach). Changing the type "
+                "would rebuild it: it would become valid, or fail.",
+                f"Drop it (DROP INDEX {full}) or rebuild it (REINDEX INDEX CONCURRENTLY {full}).",
+            )
+
+
+def _rebuilt(catalog: Catalog, scope: Scope) -> list[Index]:
+    keys = scope.keys
+    found = (index for index in catalog.indexes if not index.parent and indexes.uses(catalog, index, keys))
+    return sorted(found, key=lambda i: (i.schema, i.name))
 
 
 def _bound_to_type(catalog: Catalog, scope: Scope, index: Index) -> Iterator[str]:
