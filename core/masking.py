@@ -8,8 +8,11 @@ from pydantic import BaseModel
 
 from core.redaction import redactor
 
-PLAIN_FIELDS = frozenset(["kind", "step", "target", "cluster", "database", "phrase", "question", "choice", "plan", "xid", "sha256"])
-"""Fields whose texts are never masked, whatever a secret happens to be equal to: names that the program gave or the database shows anyway: never masked, whatever a secret happens to be equal to."""
+PLAIN_FIELDS = frozenset(
+    ["kind", "step", "target", "cluster", "database", "phrase", "question", "choice", "plan", "xid", "sha256"]
+)
+"""Fields whose texts are never masked, whatever a secret happens to be equal to: names that the program gave or the
+database shows anyway."""
 
 M = TypeVar("M", bound=BaseModel)
 
