@@ -50,8 +50,10 @@ class Checked:
         repaired = {repair.object for repair in self.repairs}
         blockers = [b for b in findings.blockers if not (b.object in repaired and b.id.startswith(_LIFTED))]
         warnings = [w for w in findings.warnings if not (self.complete and w.id.startswith(EXPRESSION_HINTS))]
+        known = {blocker.object for blocker in blockers}
+        blockers += (blocker for blocker in self.blockers if blocker.object not in known)
         return Findings(
-            tuple(sorted((*blockers, *self.blockers), key=lambda b: b.id)),
+            tuple(sorted(blockers, key=lambda b: b.id)),
             tuple(sorted((*warnings, *self.warnings), key=lambda w: w.id)),
         )
 

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 
 from core.postgres.catalog import Address, Catalog, Column, Relation
 from core.postgres.sql import qualified
-from core.retype.closure import Part
 from core.retype.dependents import (
     constraints,
     functions,
@@ -27,6 +26,7 @@ from core.retype.dependents import (
 from core.retype.dependents.subject import Subject
 from core.retype.model import Repair
 from core.retype.names import column_name
+from core.retype.parts import Part
 
 
 class _Kind(NamedTuple):

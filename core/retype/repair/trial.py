@@ -19,10 +19,11 @@ from core.postgres.catalog import Address, Catalog
 from core.postgres.sql import qualified, quote_identifier
 from core.redaction import redactor
 from core.retype.clone import Clone, Progress, without_roles
-from core.retype.closure import Closure, Part, close_over
+from core.retype.closure import Closure, close_over
 from core.retype.dependents import columns, indexes
 from core.retype.model import Phase, Repair, Scope, Statement
 from core.retype.names import column_name
+from core.retype.parts import Part
 from core.retype.plan import statements_towards
 from core.retype.repair.casts import Candidate, candidates
 from core.retype.repair.complaints import Complaint, problem
