@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from textual import events
 from textual.pilot import Pilot
 
 from core.settings import Settings
@@ -35,6 +36,14 @@ class Stage:
     async def press(self, *keys: str) -> None:
         for key in keys:
             await self.pilot.press(key)
+        await self.settle()
+
+    async def burst(self, *keys: str) -> None:
+        """Keys that arrive together, as from a paste without brackets or a key held down."""
+        for key in keys:
+            named = {"\r": "enter", "\t": "tab"}.get(key, key)
+            self.app.post_message(events.Key(named, key if len(key) == 1 else None))
+        await self.pilot.pause(0.05)
         await self.settle()
 
     async def answer(self, key: str = "enter") -> None:

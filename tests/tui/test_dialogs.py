@@ -28,13 +28,10 @@ def focused(on: Stage) -> str:
     return widget.label if isinstance(widget, ChoiceButton) else type(widget).__name__
 
 
-async def burst(on: Stage, *keys: str) -> None:
-    """Keys that arrive together, as from a paste without brackets or a key held down."""
-    for key in keys:
-        named = {"\r": "enter", "\t": "tab"}.get(key, key)
-        on.app.post_message(events.Key(named, key if len(key) == 1 else None))
-    await on.pilot.pause(0.05)
-    await on.settle()
+async def fill(on: Stage, words: str) -> None:
+    """Open the confirmation and type into its field."""
+    await on.press("c", "tab", "tab")
+    await on.burst(*words)
 
 
 async def test_cancel_has_the_focus_and_the_other_button_waits_for_the_phrase() -> None:
@@ -45,7 +42,7 @@ async def test_cancel_has_the_focus_and_the_other_button_waits_for_the_phrase() 
         assert "( Convert )" in on.text()
         await on.press("tab", "tab")
         assert focused(on) == "Input"
-        await on.press(*DATABASE)
+        await on.burst(*DATABASE)
         assert "[ Convert ]" in on.text()
         assert client.sent == []
 
@@ -53,7 +50,8 @@ async def test_cancel_has_the_focus_and_the_other_button_waits_for_the_phrase() 
 async def test_the_whole_confirmation_by_keys() -> None:
     client = asking()
     async with stage(client) as on:
-        await on.press("c", "tab", "tab", *DATABASE, "tab", "tab")
+        await fill(on, DATABASE)
+        await on.press("tab", "tab")
         assert focused(on) == "Convert"
         await on.answer()
         assert client.sent == [AnswerQuestion(question="q1", choice="convert", phrase=DATABASE)]
@@ -64,7 +62,8 @@ async def test_the_whole_confirmation_by_keys() -> None:
 async def test_a_wrong_phrase_stays(typed: str) -> None:
     client = asking()
     async with stage(client) as on:
-        await on.press("c", "tab", "tab", *["space" if c == " " else c for c in typed], "tab")
+        await fill(on, typed)
+        await on.press("tab")
         assert focused(on) == "Cancel"
         assert "( Convert )" in on.text()
         await on.press("tab")
@@ -76,7 +75,8 @@ async def test_a_wrong_phrase_stays(typed: str) -> None:
 async def test_a_phrase_that_is_spoilt_again_takes_the_button_away() -> None:
     client = asking()
     async with stage(client) as on:
-        await on.press("c", "tab", "tab", *DATABASE, "x", "tab", "tab")
+        await fill(on, DATABASE)
+        await on.press("x", "tab", "tab")
         assert focused(on) == "Not now"
         assert "( Convert )" in on.text()
 
@@ -84,7 +84,7 @@ async def test_a_phrase_that_is_spoilt_again_takes_the_button_away() -> None:
 async def test_enter_in_the_field_does_nothing() -> None:
     client = asking()
     async with stage(client) as on:
-        await on.press("c", "tab", "tab", *DATABASE)
+        await fill(on, DATABASE)
         await on.answer()
         assert focused(on) == "Input"
         assert client.sent == []
@@ -105,7 +105,7 @@ async def test_a_paste_without_brackets_cannot_run_through() -> None:
     client = asking()
     async with stage(client) as on:
         await on.press("c", "tab", "tab")
-        await burst(on, *f"{DATABASE}\t\t\r\r\r\r")
+        await on.burst(*f"{DATABASE}\t\t\r\r\r\r")
         assert client.sent == []
         assert isinstance(on.app.screen, Confirm)
         assert focused(on) == "Input"
@@ -115,11 +115,12 @@ async def test_a_paste_without_brackets_cannot_run_through() -> None:
 async def test_a_held_enter_confirms_nothing() -> None:
     client = asking()
     async with stage(client) as on:
-        await on.press("c", "tab", "tab", *DATABASE, "tab", "tab")
+        await fill(on, DATABASE)
+        await on.press("tab", "tab")
         assert focused(on) == "Convert"
-        await burst(on, "\t", *["\r"] * 40)
+        await on.burst("\t", *["\r"] * 40)
         assert client.sent == []
-        await burst(on, *["\r"] * 40)
+        await on.burst(*["\r"] * 40)
         assert client.sent == []
 
 
@@ -129,7 +130,7 @@ async def test_a_held_answer_key_takes_no_choice() -> None:
     client.say(e.StepStarted(step="4.1"), e.QuestionAsked(question=scenario.decision(client)))
     async with stage(client) as on:
         await on.press("c")
-        await burst(on, "c", "\r", "\r", "\r")
+        await on.burst("c", "\r", "\r", "\r")
         assert client.sent == []
         assert "Too quick" in on.text()
 
@@ -174,7 +175,7 @@ async def test_what_matters_can_be_read_at_80_by_24_and_the_rest_by_paging() -> 
 async def test_a_question_answered_elsewhere_closes_the_dialog() -> None:
     client = asking()
     async with stage(client) as on:
-        await on.press("c", "tab", "tab", *DATABASE[:4])
+        await fill(on, DATABASE[:4])
         client.say(e.QuestionExpired(question="q1", step="7.3", choice="cancel"))
         await on.settle()
         assert not isinstance(on.app.screen, Confirm)
@@ -185,7 +186,8 @@ async def test_a_question_answered_elsewhere_closes_the_dialog() -> None:
 async def test_nothing_is_confirmed_on_a_terminal_too_small_to_show_it() -> None:
     client = asking()
     async with stage(client) as on:
-        await on.press("c", "tab", "tab", *DATABASE, "tab", "tab")
+        await fill(on, DATABASE)
+        await on.press("tab", "tab")
         await on.pilot.resize_terminal(60, 20)
         await on.answer()
         assert client.sent == []
