@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.retype.tables import tables_touched
 
 _QUERIES: Final = load_queries(Path(__file__).parent / "queries")
 LONG_TRANSACTION_SECONDS: Final = 60.0
+SECOND_LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ async def read_activity(connection: asyncpg.Connection[Any], catalog: Catalog, s
     tables = sorted(tables_touched(catalog, scope, closure))
 
     async def rows(name: str, *arguments: Any) -> list[asyncpg.Record]:
-        return await connection.fetch(_QUERIES[f"activity_{name}"], *arguments)
+        return await _rows(connection, name, *arguments)
 
     roles = await rows("roles")
     (backend,) = await rows("backend")
@@ -111,10 +113,7 @@ async def read_activity(connection: asyncpg.Connection[Any], catalog: Catalog, s
     return Activity(
         acts_as=frozenset(r["role"] for r in roles if r["acts_as"]),
         may_become=frozenset(r["role"] for r in roles if r["may_become"]),
-        lock_holders=tuple(
-            _session(r, relations=tuple(r["relations"]), modes=tuple(r["modes"]))
-            for r in await rows("lock_holders", tables)
-        ),
+        lock_holders=await _lock_holders(connection, tables),
         prepared_transactions=tuple(
             PreparedTransaction(r["gid"], r["owner"], r["seconds"], tuple(r["relations"]))
             for r in await rows("prepared_transactions", tables)
@@ -138,6 +137,21 @@ async def read_activity(connection: asyncpg.Connection[Any], catalog: Catalog, s
         collation_known=scope.types.collation is None or (await rows("collation", scope.types.collation))[0]["known"],
         settings={r["name"]: r["setting"] for r in await rows("settings")},
     )
+
+
+async def _rows(connection: asyncpg.Connection, name: str, *arguments: Any) -> list[asyncpg.Record]:
+    return await connection.fetch(_QUERIES[f"activity_{name}"], *arguments)
+
+
+async def _lock_holders(connection: asyncpg.Connection, tables: list[int]) -> tuple[Session, ...]:
+    """Who holds locks; of those whose age cannot be seen only who still does, in the same transaction, a moment later."""
+    found = await _rows(connection, "lock_holders", tables)
+    if any(row["seconds"] < 0 for row in found):
+        await asyncio.sleep(SECOND_LOOK_SECONDS)
+        before = {(row["pid"], row["transaction"]) for row in found}
+        later = await _rows(connection, "lock_holders", tables)
+        found = [row for row in later if row["seconds"] >= 0 or (row["pid"], row["transaction"]) in before]
+    return tuple(_session(row, relations=tuple(row["relations"]), modes=tuple(row["modes"])) for row in found)
 
 
 def _session(row: asyncpg.Record, *, relations: tuple[int, ...] = (), modes: tuple[str, ...] = ()) -> Session:

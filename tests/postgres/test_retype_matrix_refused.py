@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from core.postgres.inspect import inspect
-from core.retype.activity import read_activity
+from core.retype.activity import SECOND_LOOK_SECONDS, read_activity
 from core.retype.blockers import Findings, find_blockers
 from core.retype.model import ScopeRequest
 from core.retype.scope import decide_scope
@@ -414,6 +414,36 @@ async def test_a_session_that_holds_locks_is_named_once_it_is_old(
         assert "SELECT * FROM deals" in blocker.reason
     finally:
         await other.close()
+
+
+async def test_a_session_of_another_role_whose_age_cannot_be_seen_is_looked_at_twice(
+    committed: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    superuser = await committed.superuser_connect()
+    connection = await committed.connect()
+    looks: list[float] = []
+
+    async def stay(seconds: float) -> None:
+        looks.append(seconds)
+
+    async def go_on_to_another_transaction(seconds: float) -> None:
+        looks.append(seconds)
+        await superuser.execute("COMMIT; BEGIN; SELECT * FROM deals")
+
+    try:
+        catalog = await inspect(committed.spec)
+        scope = decide_scope(catalog, ScopeRequest())
+        await superuser.execute("BEGIN; SELECT * FROM deals")
+        monkeypatch.setattr("core.retype.activity.asyncio.sleep", stay)
+        (blocker,) = find_blockers(catalog, scope, await read_activity(connection, catalog, scope)).blockers
+        assert blocker.id == f"lock-holder:{superuser.get_server_pid()}"
+        assert "for an unknown time" in blocker.reason
+        monkeypatch.setattr("core.retype.activity.asyncio.sleep", go_on_to_another_transaction)
+        assert (await read_activity(connection, catalog, scope)).lock_holders == ()
+        assert looks == [SECOND_LOOK_SECONDS] * 2
+    finally:
+        await connection.close()
+        await superuser.close()
 
 
 async def test_an_old_snapshot_is_named(committed: Database, monkeypatch: pytest.MonkeyPatch) -> None:

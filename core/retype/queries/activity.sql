@@ -16,7 +16,8 @@ SELECT l.pid,
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start)), -1)::float8 AS seconds,
        CASE WHEN a.query = '<insufficient privilege>' THEN '' ELSE left(coalesce(a.query, ''), 120) END AS query,
        array_agg(DISTINCT l.relation::oid) AS relations,
-       array_agg(DISTINCT l.mode) AS modes
+       array_agg(DISTINCT l.mode) AS modes,
+       min(l.virtualtransaction) AS transaction
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
