@@ -52,6 +52,7 @@ class ApplicationProject:
         scheme: under which SQLAlchemy finds its driver, such as "postgresql+psycopg"; "" to find out.
         x_arguments: what `alembic -x` would be given.
         through_env: replay the history through its env.py; otherwise only where it does not do without.
+        base_sql: an SQL file that makes what the first revision finds, where the history does not begin with nothing.
     """
 
     ini: Path | None
@@ -65,6 +66,7 @@ class ApplicationProject:
     scheme: str = ""
     x_arguments: tuple[str, ...] = ()
     through_env: bool = False
+    base_sql: Path | None = None
 
     @classmethod
     def find(cls, location: Path, *, working_directory: Path | None = None, **options: Any) -> ApplicationProject:

@@ -286,7 +286,7 @@ def _made_by(replay: Replay) -> dict[Item, list[str]]:
 def _unmade(replay: Replay, evidence: Evidence) -> tuple[Item, ...]:
     """What no revision makes: of what no revision makes as a whole, not its parts too."""
     made = _made_by(replay)
-    unmade = {item for item in evidence.live if item not in made and item.kind != "comment"}
+    unmade = {item for item in evidence.live if item not in made and item not in replay.base and item.kind != "comment"}
     wholes = {item.owner for item in unmade if not item.part}
     return tuple(sorted(item for item in unmade if not item.part or item.owner not in wholes))
 

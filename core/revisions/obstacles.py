@@ -74,12 +74,14 @@ class _Simulation:
     def __init__(self, live: Schema, spelling: Spelling) -> None:
         self._schema: dict[Item, Attributes] = dict(live)
         self._spelling = spelling
+        self._dropped: set[Item] = set()
 
     def run(self, replayed: ReplayedRevision) -> Iterator[Obstacle]:
         """Take the schema through one revision, as if whatever stood in its way had been cleared away."""
         statements = " ".join(replayed.statements).lower()
         made = {change.item.owner for change in replayed.changes if change.before is None and not change.item.part}
-        removed = {change.item.owner for change in replayed.changes if change.after is None and not change.item.part}
+        self._dropped = {change.item for change in replayed.changes if change.after is None}
+        removed = {item.owner for item in self._dropped if not item.part}
         for change in sorted(replayed.changes, key=lambda change: (bool(change.item.part), change.item)):
             item = change.item
             is_of_new, is_of_old = bool(item.part) and item.owner in made, bool(item.part) and item.owner in removed
@@ -111,7 +113,7 @@ class _Simulation:
                 self._schema[change.item] = {**kept, **change.after}
 
     def _exists(self, replayed: ReplayedRevision, item: Item, wanted: Attributes) -> Iterator[Obstacle]:
-        taken = next((other for other in _homonyms(item) if other in self._schema), None)
+        taken = next((i for i in _homonyms(item) if i in self._schema and i not in self._dropped), None)
         if taken is None:
             return
         parts = [change for change in replayed.changes if change.item.part and change.item.owner == item.owner]
@@ -133,7 +135,7 @@ class _Simulation:
         """An index whose name an index of another table has."""
         for other in self._schema:
             has_name = other.kind == "index" and (other.schema, other.part) == (item.schema, item.part)
-            if has_name and other.owner != item.owner:
+            if has_name and other.owner != item.owner and other not in self._dropped:
                 yield Obstacle(
                     replayed.revision,
                     "exists",

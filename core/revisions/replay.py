@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from core.revisions.graph import Graph, Revision, VersionTable, in_order
 from core.revisions.process import Event, Log, started
 from core.revisions.schema import Attributes, Item, Schema, schema_of
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept; another one is replayed again."""
 GRAPH_TIMEOUT = 120.0
 REVISION_TIMEOUT = 300.0
@@ -83,6 +83,7 @@ class Replay:
     """The whole history, replayed in the graph's order.
 
     Attributes:
+        base: what was there before the first revision (`ApplicationProject.base_sql`).
         server_major: major version of the scratch server.
         from_cache: whether it was kept from an earlier time.
     """
@@ -90,11 +91,12 @@ class Replay:
     graph: Graph
     revisions: tuple[ReplayedRevision, ...]
     server_major: int
+    base: Schema = field(default_factory=dict[Item, Attributes])
     from_cache: bool = False
 
     def schema_at(self, applied: frozenset[str]) -> Schema:
         """The schema after exactly these revisions, as far as their changes are independent of the others'."""
-        schema: dict[Item, Attributes] = {}
+        schema: dict[Item, Attributes] = dict(self.base)
         for replayed in self.revisions:
             if replayed.revision in applied:
                 for change in replayed.changes:
@@ -129,7 +131,7 @@ async def read_graph(project: ApplicationProject, log: Log) -> Graph:
         async for event in runner.events(GRAPH_TIMEOUT):
             if event["event"] == "failed":
                 raise ConfigurationError(
-                    f"The application's Alembic project cannot be loaded: {event['message']}.",
+                    f"The application's Alembic project cannot be loaded: {event['message'].rstrip('.')}.",
                     advice="Check the project, its interpreter, and the variables that it needs. "
                     f"Its last lines: {runner.last_lines() or 'none'}.",
                 )
@@ -190,11 +192,8 @@ async def replay(
     if (found := _load(kept, graph)) is not None:
         return found
     async with scratch_database(server, "replay of a history of migrations") as database:
-        await _prepare(database, search_path)
-        replayed, version_table = await _run(project, graph, database, prerequisites, log, progress)
-    if version_table != graph.version_table:
-        graph = replace(graph, version_table=version_table)
-    result = Replay(graph, tuple(replayed), major)
+        await _prepare(database, search_path, project.base_sql)
+        result = await _run(project, graph, database, prerequisites, log, progress)
     _save(kept, result)
     return result
 
@@ -235,15 +234,22 @@ def _revision(event: Event) -> Revision:
     )
 
 
-async def _prepare(database: ConnectionSpec, search_path: Sequence[str]) -> None:
-    if not search_path:
-        return
+async def _prepare(database: ConnectionSpec, search_path: Sequence[str], base_sql: Path | None) -> None:
     connection = await connect(database, read_only=False)
     try:
-        for schema in search_path:
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(schema)}")
-        path = ", ".join(map(quote_identifier, search_path))
-        await connection.execute(f"ALTER DATABASE {quote_identifier(database.database)} SET search_path = {path}")
+        if search_path:
+            for schema in search_path:
+                await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(schema)}")
+            path = ", ".join(map(quote_identifier, search_path))
+            await connection.execute(f"ALTER DATABASE {quote_identifier(database.database)} SET search_path = {path}")
+            await connection.execute(f"SET search_path = {path}")
+        if base_sql is not None:
+            await connection.execute(base_sql.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, asyncpg.PostgresError) as error:
+        raise ConfigurationError(
+            f"What the history begins with cannot be made on a scratch database: {error}.",
+            advice=f"Correct {base_sql}." if base_sql else "See the server's log.",
+        ) from error
     finally:
         await connection.close()
 
@@ -255,7 +261,7 @@ async def _run(
     prerequisites: Sequence[str],
     log: Log,
     progress: Callable[[ReplayProgress], None],
-) -> tuple[list[ReplayedRevision], VersionTable]:
+) -> Replay:
     replayed: list[ReplayedRevision] = []
     version_table = graph.version_table
     connection = await connect(database)
@@ -269,12 +275,12 @@ async def _run(
             revisions=[revision.id for revision in graph.revisions],
             prerequisites=list(prerequisites),
         )
-        before = schema_of(await inspect_within(connection), version_table)
+        base = before = schema_of(await inspect_within(connection), version_table)
         async with started(project, request, log) as runner:
             async for event in runner.events(REVISION_TIMEOUT):
                 if event["event"] == "failed":
                     raise ConfigurationError(
-                        f"The application's history cannot be replayed: {event['message']}.",
+                        f"The application's history cannot be replayed: {event['message'].rstrip('.')}.",
                         advice=f"Its last lines: {runner.last_lines() or 'none'}.",
                     )
                 if event["event"] == "replaying":
@@ -297,7 +303,12 @@ async def _run(
     finally:
         with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             await connection.close(timeout=5)
-    return replayed, version_table
+    return Replay(
+        replace(graph, version_table=version_table),
+        tuple(replayed),
+        connection.get_server_version().major,
+        {item: attributes for item, attributes in base.items() if item.kind != "schema"},
+    )
 
 
 def _replayed(event: Event, changes: tuple[Change, ...]) -> ReplayedRevision:
@@ -326,7 +337,7 @@ def _digest(
     add(FORMAT, major, graph.alembic, graph.sqlalchemy, list(prerequisites), list(search_path))
     add(project.section, project.x_arguments, project.through_env)
     files = [graph.environment_file, *(revision.path for revision in graph.revisions)]
-    files += [str(file) for file in (project.ini, project.toml) if file is not None]
+    files += [str(file) for file in (project.ini, project.toml, project.base_sql) if file is not None]
     for name in files:
         try:
             add(Path(name).name, hashlib.sha256(Path(name).read_bytes()).hexdigest())
@@ -339,6 +350,7 @@ def _save(file: Path, replay: Replay) -> None:
     """Keep a replay; a cache that cannot be written to is no reason to fail."""
     document = {
         "major": replay.server_major,
+        "base": [[list(item), attributes] for item, attributes in replay.base.items()],
         "version_table": [replay.graph.version_table.name, replay.graph.version_table.schema],
         "revisions": [
             {
@@ -366,9 +378,10 @@ def _load(file: Path, graph: Graph) -> Replay | None:
         revisions = tuple(_restored(values) for values in document["revisions"])
         version_table = VersionTable(*document["version_table"])
         major = document["major"]
+        base = {Item(*item): attributes for item, attributes in document["base"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Replay(replace(graph, version_table=version_table), revisions, major, from_cache=True)
+    return Replay(replace(graph, version_table=version_table), revisions, major, base, from_cache=True)
 
 
 def _restored(values: Mapping[str, Any]) -> ReplayedRevision:

@@ -158,7 +158,7 @@ async def preview(project: ApplicationProject, revisions: Sequence[str], log: Lo
             if event["event"] == "preview":
                 found.append(Preview(event["revision"], event["sql"], event["why"]))
             elif event["event"] == "failed":
-                raise PgrecastError(f"The migrations' SQL cannot be shown: {event['message']}.")
+                raise PgrecastError(f"The migrations' SQL cannot be shown: {event['message'].rstrip('.')}.")
     return tuple(found)
 
 

@@ -10,9 +10,10 @@ import pytest
 from core.demo.alembic import run_alembic
 from core.postgres.scratch import leftovers
 from core.revisions.evidence import Status
-from core.revisions.locate import Location, Verdict
+from core.revisions.locate import Location, Verdict, locate
 from core.revisions.report import document, report_lines
 from core.revisions.survey import Survey, survey
+from core.revisions.version_table import Claim
 from tests.databases import Database
 from tests.histories import BRANCHED, R, spec_of, write_project
 
@@ -297,3 +298,21 @@ async def test_what_cannot_be_replayed_is_accepted_where_others_follow_it_and_as
     assert location.verdict is Verdict.AMBIGUOUS
     assert [candidate.rows for candidate in location.candidates] == [("r3",), ("r4",)]
     assert "a_role_that_is_not_here" in location.candidates[0].question
+
+
+async def test_every_revision_is_found_from_the_schema_that_it_leaves(drifted: Drifted) -> None:
+    replay = (await drifted.survey()).replay
+    asked: list[str] = []
+    for revision in replay.graph.revisions:
+        applied = replay.graph.closure([revision.id])
+        rows = replay.graph.heads_of(applied)
+        live = replay.schema_at(applied)
+        location = locate(replay, live, replay.server_major, Claim(rows))
+        assert (location.verdict, location.rows, location.obstacles) == (Verdict.AGREES, rows, ()), revision
+        location = locate(replay, live, replay.server_major, Claim(None))
+        if location.rows is None:
+            asked.append(revision.id)
+            assert rows in [candidate.rows for candidate in location.candidates]
+        else:
+            assert location.rows == rows
+    assert asked == ["e4", "f5"]  # whether f5, which changes data only, has run

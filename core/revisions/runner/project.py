@@ -36,15 +36,18 @@ class Project:
         files: dict[str, Any] = {"toml_file": request["toml"]} if request["toml"] else {}
         options = argparse.Namespace(x=list(request["x_arguments"]) or None)
         self.config = Config(request["ini"], ini_section=request["section"], cmd_opts=options, **files)
+        # Before the first import of the application's: some settings are read only then.
+        self._give_url(request["scheme"] or application_scheme(""))
         if request["script_location"]:
             self._set("script_location", request["script_location"])
         self.script: Any = ScriptDirectory.from_config(self.config)
         self.environment_file = os.path.abspath(os.path.join(self.script.dir, "env.py"))
-        if request["url"]:
-            scheme = request["scheme"] or application_scheme(self.environment_file)
-            url = database_url(request["url"], scheme).render_as_string(hide_password=False)
-            os.environ.update(dict.fromkeys(request["url_variables"], url), **request["libpq"])
-            self._set("sqlalchemy.url", url)
+        self._give_url(request["scheme"] or application_scheme(self.environment_file))
+
+    def _give_url(self, scheme: str) -> None:
+        url = database_url(self.request["url"], scheme).render_as_string(hide_password=False)
+        os.environ.update(dict.fromkeys(self.request["url_variables"], url), **self.request["libpq"])
+        self._set("sqlalchemy.url", url)
 
     def _set(self, option: str, value: str) -> None:
         self.config.set_main_option(option, value.replace("%", "%%"))
