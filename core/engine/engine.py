@@ -41,6 +41,7 @@ class Engine:
     """
 
     def __init__(self, run_directory: Path, settings: Settings, runbook: Runbook, targets: Targets) -> None:
+        runbook = runbook.fitted(settings)
         self.run_directory = run_directory
         self._runbook = runbook
         self._log, self._close_log = open_log(run_directory)

@@ -43,9 +43,22 @@ REHEARSAL_MISSING = "rehearsal.not_rehearsed"
 
 # Task 7.3, the conversion of production.
 CONVERSION_OUTCOME = "conversion.outcome"
+"""`committed`, `rolled_back`, or `UNDONE`."""
+UNDONE = "undone"
+CONVERSION_UNDOABLE = "conversion.undoable"
+"""Whether it could still be undone when that was last looked at."""
 CONVERSION_PROVED = "conversion.proved"
 CONVERSION_SECONDS = "conversion.seconds"
 CONVERSION_TALLIES = "conversion.tallies"
+
+# The application's migrations.
+LOCATED = "revisions.located"
+"""Where production's schema is in the history: verdict, claimed, revisions, pending, what is in the way."""
+STAMPED = "revisions.stamped"
+"""By target: the old and the new rows of the version table."""
+MIGRATED_TEST = "revisions.migrated_test"
+MIGRATED_PRODUCTION = "revisions.migrated_production"
+"""The revisions that were applied."""
 
 # Facts that no step of this version records yet; the gates ask for them first.
 CREDENTIALS_ROTATED = "credentials.rotated"
@@ -59,3 +72,8 @@ SCRIPT_FILE = "conversion.sql"
 PROOF_FILE = "proof.json"
 REHEARSAL_FILE = "rehearsal.json"
 REPORT_FILE = "report.md"
+LOCATION_FILE = "revision.md"
+PREVIEW_FILE = "migrations.sql"
+UNDO_FILE = "undo.json.gz"
+"""What the undo of a conversion is planned from."""
+UNDO_SCRIPT_FILE = "undo.sql"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -159,6 +159,7 @@ class Step:
         built: False for an automatic or destructive step whose action is not in this version.
         reconcile: how to find out what became of it when its engine died in the middle; None: as
             `core.runbook.reconciliation` does, for conversions and for whatever has changed nothing.
+        requires: whether the settings have what the action needs; where not, the step is a person's. None: nothing.
     """
 
     id: str
@@ -170,6 +171,7 @@ class Step:
     repeatable: bool = True
     built: bool = True
     reconcile: Reconcile | None = None
+    requires: Callable[[Settings], bool] | None = None
 
     @property
     def task(self) -> int:
@@ -196,6 +198,7 @@ class Task:
         output: what it leaves behind.
         downtime: whether its time counts as downtime.
         due: when it should be through, counted from the run's opening.
+        ways_back: steps that lead back from what its steps have done. Nothing waits for them, and they count nowhere.
     """
 
     number: int
@@ -207,6 +210,12 @@ class Task:
     downtime: bool = False
     escalations: tuple[Escalation, ...] = field(default=())
     due: timedelta | None = None
+    ways_back: tuple[Step, ...] = ()
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """Its course, and the ways back from it."""
+        return (*self.steps, *self.ways_back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +223,19 @@ class Runbook:
     name: str
     tasks: tuple[Task, ...]
 
+    def fitted(self, settings: Settings) -> Runbook:
+        """The runbook as these settings allow it: what they lack something for is a person's step, to be ticked."""
+
+        def fit(step: Step) -> Step:
+            able = step.requires is None or step.requires(settings)
+            return step if able else replace(step, action=None, kind=StepKind.MANUAL)
+
+        return replace(self, tasks=tuple(replace(t, steps=tuple(map(fit, t.steps))) for t in self.tasks))
+
     def step(self, step: str) -> Step:
         """The step of that id; KeyError when there is none."""
         for task in self.tasks:
-            for candidate in task.steps:
+            for candidate in task.all_steps:
                 if candidate.id == step:
                     return candidate
         raise KeyError(step)

@@ -22,7 +22,7 @@ from core.engine.process import engine_client, is_served
 from core.engine.protocol import StopEngine
 from core.errors import EmbeddedServerError, EngineError, PgrecastError
 from core.postgres.connection_spec import ConnectionSpec
-from core.settings import Settings
+from core.settings import AlembicSettings, Settings
 from tui.cli.output import Output
 from tui.cli.runs import demo_run
 
@@ -60,6 +60,8 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     directory = _directory(given.dir)
     run_directory = demo_run(settings, "incident") if given.run is None else given.run.expanduser().absolute()
     demo = await _bring_up(directory, given, run_directory / NOTE, output)
+    migrations = AlembicSettings(project=demo.application, interpreter=sys.executable, migrate_by="console")
+    settings = settings.model_copy(update={"alembic": migrations})
     handover = Handover(run_directory, settings, given={"production": demo.production, "test": demo.test})
     try:
         if attended:

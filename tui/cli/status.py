@@ -43,6 +43,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
             f"The run in {directory} is of a kind that this version does not know: {state.runbook}.",
             advice="Use the version of pgrecast that began it.",
         )
+    runbook = runbook.fitted(settings)
     output.document(_document(directory, runbook, state, settings))
     output.lines(list(_lines(directory, runbook, state, settings)))
     return 0

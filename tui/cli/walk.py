@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from core.demo.alembic import run_alembic
-from core.demo.collision import resolve_collision
-from core.demo.incident import HEAD_REVISION, TRUE_REVISION
+from core.demo.incident import HEAD_REVISION
 from core.engine.handover import Handover
 from core.engine.process import engine_client
 from core.engine.protocol import TickStep
-from core.errors import NeedsPerson, PgrecastError, Refused
+from core.errors import PgrecastError, Refused
 from core.events import Question
-from core.postgres.connection_spec import ConnectionSpec
 from core.runbook.decide import DYNAMIC
+from core.runbook.facts import LOCATED, MIGRATED_PRODUCTION
+from core.runbook.migrations import MIGRATE, STAMP
 from core.runbook.model import Step
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE
 from core.runbook.recovery import RECOVERY
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from tui.cli.demo import Demo
 
 NAME = "demo"
+NOTE = "the demo's word for it"
 PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet built)"
 CONVERSIONS = ("5.1", "7.3")
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
-CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC)
+CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC, STAMP, f"{STAMP} 1", MIGRATE)
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ async def walk(handover: Handover, demo: Demo, output: Output) -> int:
     try:
         walked.before = await _fails_before(demo)
         output.lines(["before the conversion, alembic upgrade head fails:", f"   {walked.before}"])
-        for task in RECOVERY.tasks:
+        runbook = RECOVERY.fitted(handover.settings)
+        for task in runbook.tasks:
             output.lines([f"{task.number:2} {task.title}"])
             for step in task.steps:
-                outcome = await _step(follower, step, demo, walked)
+                outcome = await _step(follower, step)
                 walked.outcomes.append(outcome)
                 output.lines([f"   {step.id:<5} {outcome.outcome:<31} {step.title}: {outcome.summary}"])
+        walked.head = await _head(demo)
     except PgrecastError as error:
         output.error(error)
         status = error.exit_status
@@ -94,48 +98,12 @@ def answer(question: Question) -> Answer:
     raise Refused(f"The demo has no answer to {question.title!r}.")
 
 
-async def _step(follower: Follower, step: Step, demo: Demo, walked: Walk) -> Outcome:
+async def _step(follower: Follower, step: Step) -> Outcome:
     if step.action is not None:
         state = await follower.run(step.id)
         return Outcome(step.id, step.title, PROVED, state.summary)
-    note = await _by_hand(step.id, demo, walked)
-    await follower.command(TickStep(step=step.id, note=note))
-    return Outcome(step.id, step.title, TICKED if step.built else NOT_BUILT, note)
-
-
-async def _by_hand(step: str, demo: Demo, walked: Walk) -> str:
-    """Do what the program leaves to a person, where the rest of the walk needs it; the note for the tick."""
-    match step:
-        case "5.3":
-            await _alembic(demo, demo.test, "stamp", TRUE_REVISION)
-            return await _migrate(demo, demo.test)
-        case "7.4":
-            await _alembic(demo, demo.production, "stamp", TRUE_REVISION)
-            return f"alembic stamp {TRUE_REVISION}"
-        case "7.5":
-            note = await _migrate(demo, demo.production)
-            walked.head = (await _alembic(demo, demo.production, "current")).split()[-2]
-            return note
-        case _:
-            return "the demo's word for it"
-
-
-async def _migrate(demo: Demo, database: ConnectionSpec) -> str:
-    collision = await resolve_collision(database)
-    output = await _alembic(demo, database, "upgrade", "head")
-    upgrades = [line.partition("Running upgrade ")[2] for line in output.splitlines() if "Running upgrade " in line]
-    return f"{collision.sentence} {len(upgrades)} migrations applied: {'; '.join(upgrades)}"
-
-
-async def _alembic(demo: Demo, database: ConnectionSpec, *arguments: str) -> str:
-    outcome = await run_alembic(demo.application, database, *arguments)
-    if outcome.exit_status:
-        raise NeedsPerson(
-            f"alembic {' '.join(arguments)} failed on {database.database}: {outcome.output.strip().splitlines()[-1]}",
-            state="The conversion before it is committed.",
-            advice="Read its output, correct the migration, and run it again.",
-        )
-    return outcome.output
+    await follower.command(TickStep(step=step.id, note=NOTE))
+    return Outcome(step.id, step.title, TICKED if step.built else NOT_BUILT, NOTE)
 
 
 async def _fails_before(demo: Demo) -> str:
@@ -145,6 +113,13 @@ async def _fails_before(demo: Demo) -> str:
         raise Refused("The head migration does not fail: this is not the incident.")
     lines = [line for line in outcome.output.splitlines() if "cannot be implemented" in line or "DETAIL" in line]
     return " ".join(line.strip() for line in dict.fromkeys(lines)) or outcome.output.strip().splitlines()[-1]
+
+
+async def _head(demo: Demo) -> str:
+    """The revision at which production is, by Alembic's own word."""
+    outcome = await run_alembic(demo.application, demo.production, "current")
+    found = re.search(r"^([0-9a-f]+) \(head\)$", outcome.output, re.MULTILINE)
+    return found[1] if found else outcome.output.strip().splitlines()[-1]
 
 
 def _document(walked: Walk, state: RunState, handover: Handover) -> dict[str, Any]:
@@ -178,6 +153,8 @@ def _document(walked: Walk, state: RunState, handover: Handover) -> dict[str, An
         "proved": sum(step.status is StepStatus.DONE for step in steps),
         "ticked": sum(step.status is StepStatus.TICKED for step in steps),
         "failed_before": walked.before,
+        "located": state.facts.get(LOCATED),
+        "migrated": state.facts.get(MIGRATED_PRODUCTION),
         "head": walked.head,
         "conversions": conversions,
         "run": str(handover.run_directory),
@@ -205,6 +182,7 @@ def _closing(document: dict[str, Any]) -> list[str]:
             f"{counts['foreign keys recreated']} recreated; {conversion['outcome']}; "
             f"the proof {'holds' if conversion['proof_held'] else 'does NOT hold'}"
         )
-    lines.append(f"alembic upgrade head: production is at {document['head']}")
+    migrated: list[str] = document["migrated"] or []
+    lines.append(f"{len(migrated)} migrations applied one by one: production is at {document['head']}")
     lines.append(f"run {document['run']}")
     return lines

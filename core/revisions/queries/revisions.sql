@@ -27,3 +27,16 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND extrac
 
 -- name: schemas_of_the_path
 SELECT current_schemas(false)
+
+-- name: names_with_a_table
+-- What shares the schema's set of names with tables and comes with this one: its indexes, and the sequences that it owns.
+SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'INDEX' END AS kind, n.nspname AS schema, c.relname AS name
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = $1::text::regclass)
+    OR (c.relkind = 'S'
+        AND EXISTS (SELECT FROM pg_depend d
+                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::text::regclass
+                       AND d.deptype IN ('a', 'i')))
+ ORDER BY 1, 2, 3

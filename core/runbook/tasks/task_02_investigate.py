@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.runbook.investigate import investigate
+from core.runbook.migrations import has_project, locate_production
 from core.runbook.model import Step, StepKind, Task
 
 TASK = Task(
@@ -37,6 +38,19 @@ TASK = Task(
         ),
         Step(
             "2.3",
+            "Locate the true revision",
+            StepKind.AUTOMATIC,
+            (
+                "Replays the application's migrations in a scratch database of our own, revision by revision.",
+                "Compares what each revision makes with production's schema, read-only.",
+                "Names the revision that the schema proves, what is still to be run, and what will be in its way.",
+                "By hand: SELECT version_num FROM alembic_version; and look for each revision's tables.",
+            ),
+            action=locate_production,
+            requires=has_project,
+        ),
+        Step(
+            "2.4",
             "Record the findings in the template",
             StepKind.MANUAL,
             (

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL
 from core.runbook.gates import REHEARSE
+from core.runbook.migrations import has_project, migrate_test
 from core.runbook.model import Step, StepKind, Task
 from core.runbook.rehearse import rehearse, verify_foreign_keys
+from core.runbook.ways_back import undo_step
 
 TASK = Task(
     number=5,
@@ -51,8 +53,10 @@ TASK = Task(
                 "alembic upgrade head",
                 "Expected: the migrations up to the head succeed.",
             ),
-            built=False,
+            action=migrate_test,
+            requires=has_project,
         ),
     ),
     escalations=(CONVERSION_FAILS, MIGRATIONS_FAIL),
+    ways_back=(undo_step("5.1", "test"),),
 )

@@ -7,7 +7,9 @@ from datetime import timedelta
 from core.runbook.convert_production import convert_production
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START
 from core.runbook.gates import CONVERT_PRODUCTION
+from core.runbook.migrations import deploy_production, has_project, stamp_production
 from core.runbook.model import Step, StepKind, Task
+from core.runbook.ways_back import ways_back_from
 
 TASK = Task(
     number=7,
@@ -69,7 +71,8 @@ TASK = Task(
                 "UPDATE alembic_version SET version_num = '[revision]';",
                 "Verify: SELECT version_num FROM alembic_version;",
             ),
-            built=False,
+            action=stamp_production,
+            requires=has_project,
         ),
         Step(
             "7.5",
@@ -81,7 +84,8 @@ TASK = Task(
                 'Watch the deploy log for the migrations: "Running upgrade [revision] -> [revision], ..."',
                 "Expected: ALL migrations succeed, the service starts.",
             ),
-            built=False,
+            action=deploy_production,
+            requires=has_project,
         ),
         Step(
             "7.6",
@@ -113,4 +117,5 @@ TASK = Task(
         ),
     ),
     escalations=(CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START),
+    ways_back=ways_back_from("7.3", "production"),
 )

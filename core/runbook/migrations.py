@@ -1,0 +1,361 @@
+"""The application's migrations in the runbook: locate the revision, stamp it, clear the way, run what is pending."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from core.errors import ConfigurationError, PgrecastError, Refused
+from core.events import Choice, Json, Reading
+from core.postgres.connect import ConnectionSpec, connect
+from core.postgres.identity import Identity
+from core.redaction import redactor
+from core.revisions.application import ApplicationProject
+from core.revisions.clearance import clear, clearable
+from core.revisions.locate import Verdict
+from core.revisions.process import Log
+from core.revisions.replay import ReplayProgress
+from core.revisions.report import answer, report_lines
+from core.revisions.stamp import Stamped, require_proof, stamp
+from core.revisions.survey import Survey, survey
+from core.revisions.upgrade import (
+    MigrationFailed,
+    Progress,
+    RevisionApplied,
+    RevisionStarted,
+    StatementSent,
+    Upgraded,
+    WaitingForLock,
+    preview,
+    upgrade,
+)
+from core.revisions.version_table import Claim, read_claim
+from core.runbook.facts import (
+    LOCATED,
+    LOCATION_FILE,
+    MIGRATED_PRODUCTION,
+    MIGRATED_TEST,
+    PREVIEW_FILE,
+    STAMPED,
+)
+from core.runbook.markdown import bullets, code
+from core.runbook.model import StepContext
+from core.runbook.planning import milliseconds
+from core.runbook.questions import CANCEL, STOP
+from core.runbook.words import counted, span
+from core.settings import AlembicSettings, Settings, TargetName
+
+STAMP, MIGRATE, DEPLOYED = "stamp", "migrate", "deployed"
+PROJECT_PYTHONS = (".venv/bin/python", "venv/bin/python")
+
+DEPLOY_WITHIN = timedelta(hours=3)
+"""Builds and deploys of the hosts we know end within two and a half hours."""
+
+
+def has_project(settings: Settings) -> bool:
+    """Whether the settings name the application's Alembic project."""
+    return settings.alembic.project is not None
+
+
+def application_project(wanted: AlembicSettings) -> ApplicationProject:
+    """The project that the settings name, run by the Python of its own environment.
+
+    Raises:
+        ConfigurationError: there is none, or it is not where the settings say.
+    """
+    if wanted.project is None:
+        raise ConfigurationError(
+            "No Alembic project is configured.", advice="Set project under [alembic]; config.example.toml shows how."
+        )
+    location = wanted.project.expanduser()
+    folder = location if location.is_dir() else location.parent
+    own = next((path for name in PROJECT_PYTHONS if (path := folder / name).exists()), None)
+    interpreter = shlex.split(wanted.interpreter) or [str(own or sys.executable)]
+    return ApplicationProject.find(
+        location,
+        working_directory=wanted.working_directory,
+        interpreter=tuple(interpreter),
+        url_variables=wanted.url_variables,
+        passed_on=wanted.passed_on,
+    )
+
+
+# --- steps -------------------------------------------------------------------------------------------------------------
+
+
+async def locate_production(context: StepContext) -> str:
+    """Find the revision at which production's schema really is. Reads only."""
+    found, _, _ = await _located(context, "production")
+    await context.fact(
+        LOCATED,
+        {
+            "verdict": found.location.verdict.value,
+            "claimed": _plain(found.location.claim.rows),
+            "revisions": _plain(found.location.rows),
+            "pending": list(found.location.pending),
+            "in_the_way": [obstacle.sentence for obstacle in found.location.obstacles],
+        },
+    )
+    return answer(found.location)
+
+
+async def migrate_test(context: StepContext) -> str:
+    """On the test database: stamp what is proved, clear the way, run every pending revision."""
+    await _stamp(context, "test")
+    return await _migrate(context, "test", MIGRATED_TEST)
+
+
+async def stamp_production(context: StepContext) -> str:
+    """Set production's version table to what the schema proves."""
+    return await _stamp(context, "production")
+
+
+async def deploy_production(context: StepContext) -> str:
+    """Clear the way, and have production's migrations run: by the host's deploy, or by this console."""
+    if context.settings.alembic.migrate_by == "console":
+        return await _migrate(context, "production", MIGRATED_PRODUCTION)
+    return await _deployed(context)
+
+
+# --- their parts -------------------------------------------------------------------------------------------------------
+
+
+async def _located(context: StepContext, target: TargetName) -> tuple[Survey, ConnectionSpec, Identity]:
+    """Survey the target, show what is found, and leave the report as evidence."""
+    spec, identity = await context.target(target)
+    project = application_project(context.settings.alembic)
+    scratch = (await context.target("test"))[0] if context.settings.alembic.scratch == "test" else None
+
+    def show(progress: ReplayProgress) -> None:
+        values = {"revision": progress.revision, "done": progress.done, "total": progress.total}
+        context.read(Reading(step=context.step, name="replay", values=values))
+
+    with _application_log(context) as log:
+        found = await survey(project, spec, scratch=scratch, log=log, progress=show)
+    lines = report_lines(found)
+    title = f"# Which revision is {target} at?"
+    await context.file(LOCATION_FILE, "\n\n".join((title, bullets(map(code, filter(None, lines))))).encode())
+    await context.say(answer(found.location))
+    return found, spec, identity
+
+
+async def _stamp(context: StepContext, target: TargetName) -> str:
+    found, spec, identity = await _located(context, target)
+    location, table = found.location, found.replay.graph.version_table
+    if location.verdict is Verdict.AGREES:
+        return f"nothing to stamp: {answer(location)}"
+    rows, reason = await _which(context, target, spec, found)
+    require_proof(location, rows, reason)
+    async with _writing(spec) as connection:
+        done = await stamp(connection, identity, table, old=location.claim, new=Claim(rows), graph=found.replay.graph)
+    await _remember(context, target, done)
+    return f"stamped {done}"
+
+
+async def _which(
+    context: StepContext, target: TargetName, spec: ConnectionSpec, found: Survey
+) -> tuple[tuple[str, ...], str | None]:
+    """The rows to stamp, confirmed by the typed name, and the reason where nothing proves them."""
+    location = found.location
+    if location.rows is not None:
+        options = {STAMP: (location.rows, f"Stamp {Claim(location.rows)}", "What the schema proves.")}
+    else:
+        options = {
+            f"{STAMP} {number}": (candidate.rows, f"Stamp {Claim(candidate.rows)}", f"If {candidate.question}")
+            for number, candidate in enumerate(location.candidates, 1)
+        }
+    choices = [
+        Choice(name=name, label=label, phrase=spec.database, consequence=consequence)
+        for name, (_, label, consequence) in options.items()
+    ]
+    chosen = await context.ask(
+        f"Stamp the {target} database {spec.database}? It says {location.claim}.",
+        (*choices, STOP),
+        default=CANCEL,
+        expires_in=context.settings.limits.confirmation,
+        target=target,
+        checked=tuple(str(evidence) for evidence in location.evidence),
+        way_back=f"The old value, {location.claim}, is kept in the journal.",
+        details=location.notes,
+    )
+    if chosen == CANCEL:
+        raise Refused("Nothing was stamped.", advice="Run the step again to be asked again.")
+    rows, _, consequence = options[chosen]
+    return rows, None if location.rows is not None else f"the operator's answer: {consequence}"
+
+
+async def _remember(context: StepContext, target: TargetName, done: Stamped) -> None:
+    stamps: dict[str, Json] = {**(context.state.facts.get(STAMPED) or {})}
+    stamps[target] = {"old": _plain(done.old.rows), "new": _plain(done.new.rows)}
+    await context.fact(STAMPED, stamps)
+
+
+async def _migrate(context: StepContext, target: TargetName, fact: str) -> str:
+    found, spec, identity = await _located(context, target)
+    if not found.location.pending:
+        await context.fact(fact, [])
+        return f"nothing is pending: {answer(found.location)}"
+    project = application_project(context.settings.alembic)
+    with _application_log(context) as log:
+        await _show_sql(context, project, found.location.pending, log)
+        await _cleared(
+            context, target, spec, identity, found, f"run {counted(len(found.location.pending), 'revision')}"
+        )
+        done = await _upgraded(context, project, spec, identity, found, log)
+    await context.fact(fact, list(done.revisions))
+    return f"{counted(len(done.revisions), 'migration')} applied: {done.before} -> {done.after}"
+
+
+async def _deployed(context: StepContext) -> str:
+    """The host's deploy runs the migrations; afterwards the version table must say the history's heads."""
+    found, spec, identity = await _located(context, "production")
+    if found.location.pending:
+        await _cleared(context, "production", spec, identity, found, "let the deploy run the pending revisions")
+        chosen = await context.ask(
+            "Deploy now at the host. Has the deploy ended?",
+            (
+                Choice(
+                    name=DEPLOYED, label="It has ended", consequence="The version table and the schema are looked at."
+                ),
+                STOP,
+            ),
+            default=CANCEL,
+            expires_in=DEPLOY_WITHIN,
+            target="production",
+            details=tuple(f"expected: {revision}" for revision in found.location.pending),
+            way_back="The host's rollback takes the code back, not the migrations.",
+        )
+        if chosen != DEPLOYED:
+            raise Refused("The deploy was not confirmed.", advice="Run the step again when it has ended.")
+    graph = found.replay.graph
+    async with _writing(spec, read_only=True) as connection:
+        claim = await read_claim(connection, graph.version_table)
+    if set(claim.rows or ()) != set(graph.heads):
+        raise PgrecastError(
+            f"The version table says {claim} after the deploy, not {', '.join(graph.heads)}.",
+            state="What the deploy has migrated is committed.",
+            advice="Read the deploy's log for the migration that failed (If Migrations Fail After Conversion).",
+        )
+    await context.fact(MIGRATED_PRODUCTION, list(found.location.pending))
+    return f"deployed: {counted(len(found.location.pending), 'migration')} applied, the version table says {claim}"
+
+
+async def _show_sql(context: StepContext, project: ApplicationProject, revisions: Sequence[str], log: Log) -> None:
+    """The SQL of each pending revision as evidence, where offline mode can give it."""
+    shown = await preview(project, revisions, log)
+    parts = [f"-- revision {p.revision}\n{p.sql or f'-- no preview: {p.why}'}\n" for p in shown]
+    await context.file(PREVIEW_FILE, "\n".join(parts).encode())
+
+
+async def _cleared(
+    context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, found: Survey, then: str
+) -> None:
+    """Ask, by the typed name, to go on; and move what is in the pending revisions' way, if anything is."""
+    in_the_way = clearable(found.location)
+    chosen = await context.ask(
+        f"Migrate the {target} database {spec.database}: {then}?",
+        (
+            Choice(
+                name=MIGRATE,
+                label="Go on",
+                phrase=spec.database,
+                consequence="Each revision is committed before the next begins.",
+            ),
+            STOP,
+        ),
+        default=CANCEL,
+        expires_in=context.settings.limits.confirmation,
+        target=target,
+        checked=tuple(f"pending: {revision}" for revision in found.location.pending),
+        cannot_undo=("A revision that has run is undone by its own downgrade only.",),
+        details=tuple(
+            f"{o.revision}: {o.sentence}. It is dropped if it holds nothing, otherwise renamed aside."
+            for o in in_the_way
+        ),
+        way_back="Downgrade the revisions, or restore the backup.",
+    )
+    if chosen != MIGRATE:
+        raise Refused("The migrations were not confirmed.", advice="Run the step again to be asked again.")
+    if in_the_way:
+        async with _writing(spec) as connection:
+            for sentence in await clear(connection, identity, in_the_way):
+                await context.say(sentence)
+
+
+async def _upgraded(
+    context: StepContext, project: ApplicationProject, spec: ConnectionSpec, identity: Identity, found: Survey, log: Log
+) -> Upgraded:
+    """Run the pending revisions, told as they go; a failure leaves its own words."""
+    told: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def tell() -> None:
+        while (line := await told.get()) is not None:
+            await context.say(line)
+
+    def report(progress: Progress) -> None:
+        match progress:
+            case RevisionStarted():
+                told.put_nowait(str(progress))
+            case RevisionApplied():
+                made = counted(len(progress.changes), "change")
+                told.put_nowait(f"Applied {progress.revision} in {span(progress.seconds)}: {made}, committed")
+            case WaitingForLock():
+                values = {"revision": progress.revision, "seconds": progress.seconds, "waits_for": progress.blockers}
+                context.read(Reading(step=context.step, name="waiting", values=values))
+            case StatementSent():
+                values = {"revision": progress.revision, "statement": progress.sql[:200]}
+                context.read(Reading(step=context.step, name="migration", values=values))
+
+    telling = asyncio.create_task(tell())
+    try:
+        return await upgrade(
+            project,
+            spec,
+            identity,
+            found.replay.graph,
+            log=log,
+            lock_timeout_ms=milliseconds(context.settings.alembic.lock_timeout),
+            report=report,
+        )
+    except MigrationFailed as error:
+        failure = error.failure
+        for name in ("message", "detail", "hint", "statement"):
+            if said := getattr(failure, name):
+                told.put_nowait(f"{failure.revision} {name}: {said}")
+        raise
+    finally:
+        told.put_nowait(None)
+        await telling
+
+
+@asynccontextmanager
+async def _writing(spec: ConnectionSpec, *, read_only: bool = False) -> AsyncGenerator[asyncpg.Connection]:
+    connection = await connect(spec, read_only=read_only)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+@contextmanager
+def _application_log(context: StepContext) -> Generator[Log]:
+    """A file beside the journal for what the application prints, redacted."""
+    path = context.run_directory / f"application-{context.step}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
+    with path.open("a", encoding="utf-8") as file:
+        path.chmod(0o600)
+
+        def log(line: str) -> None:
+            file.write(redactor.redact(line) + "\n")
+            file.flush()
+
+        yield log
+
+
+def _plain(rows: Sequence[str] | None) -> list[str] | None:
+    return None if rows is None else list(rows)
