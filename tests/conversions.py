@@ -48,7 +48,7 @@ async def make_plan_of(spec: ConnectionSpec, request: ScopeRequest | None = None
     connection = await connect(spec)
     identity = await identify(connection)
     await connection.close()
-    return await plan_conversion(spec, identity, request or ScopeRequest(), LimitsSettings())
+    return await plan_conversion(spec, identity, request or ScopeRequest(), LimitsSettings(), clone=None)
 
 
 def conversion_of(

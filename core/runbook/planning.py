@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import asyncpg
@@ -20,11 +20,14 @@ from core.postgres.inspect import InspectionProgress, Progress, inspect
 from core.retype.activity import Activity, read_activity
 from core.retype.advice import described
 from core.retype.blockers import find_blockers
+from core.retype.clone import CloneSettings
 from core.retype.model import Plan, Scope, ScopeRequest
-from core.retype.plan import make_plan
+from core.retype.repair.check import Checked, check_expressions, plan_checked
 from core.retype.scope import decide_scope
 from core.runbook.model import StepContext
 from core.settings import LimitsSettings
+
+EMBEDDED = CloneSettings()
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,16 @@ class Planned:
     catalog: Catalog
     activity: Activity
     plan: Plan
+    checked: Checked = field(default=Checked(), kw_only=True)
+    """What the check on an empty clone has found; planning again needs no clone."""
 
     def replan(self, catalog: Catalog) -> Plan:
         """The plan of the same request from another reading of the catalog."""
-        return _plan(decide_scope(catalog, self.request), self.identity, catalog, self.activity)
+        return _plan(decide_scope(catalog, self.request), self.identity, catalog, self.activity, self.checked)
 
 
-def _plan(scope: Scope, identity: Identity, catalog: Catalog, activity: Activity) -> Plan:
-    return make_plan(catalog, scope, find_blockers(catalog, scope, activity), identity)
+def _plan(scope: Scope, identity: Identity, catalog: Catalog, activity: Activity, checked: Checked) -> Plan:
+    return plan_checked(catalog, scope, find_blockers(catalog, scope, activity), identity, checked)
 
 
 async def plan_conversion(
@@ -54,13 +59,15 @@ async def plan_conversion(
     *,
     catalog: Catalog | None = None,
     progress: Progress | None = None,
+    clone: CloneSettings | None = EMBEDDED,
 ) -> Planned:
-    """Read the database and plan. Nothing is changed.
+    """Read the database and plan, its expressions checked on an empty clone. Nothing is changed.
 
     Args:
         identity: the database that it must be.
         catalog: a reading of a moment ago, to plan another request without reading it all again.
         progress: told of each query of the reading.
+        clone: how to make the clone; None to check nothing and to guess.
 
     Raises:
         UsageError: a column that the request names cannot be used.
@@ -71,8 +78,12 @@ async def plan_conversion(
     scope = await asyncio.to_thread(decide_scope, catalog, request)
     async with reading(spec, limits) as connection:
         activity = await read_activity(connection, catalog, scope)
-    plan = await asyncio.to_thread(_plan, scope, identity, catalog, activity)
-    return Planned(request, identity, catalog, activity, plan)
+    checked = Checked()
+    if clone is not None:
+        findings = await asyncio.to_thread(find_blockers, catalog, scope, activity)
+        checked = await check_expressions(spec, catalog, scope, settings=clone, is_blocked=bool(findings.blockers))
+    plan = await asyncio.to_thread(_plan, scope, identity, catalog, activity, checked)
+    return Planned(request, identity, catalog, activity, plan, checked=checked)
 
 
 @asynccontextmanager

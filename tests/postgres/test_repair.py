@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import asyncpg
 import pytest
 
-from core.demo.incident import build_incident, remove_incident
+from core.demo import incident
 from core.postgres.catalog import Catalog
 from core.postgres.connect import connect, identify
 from core.postgres.connection_spec import ConnectionSpec
@@ -35,6 +36,7 @@ from tests.postgres.repair_cases import (
     fill_in,
 )
 
+HARD = Path(incident.__file__).with_name("production") / "hard.sql"
 DIRECTIONS: Mapping[str, tuple[TypePair, Mapping[str, Case]]] = {
     "uuid to varchar": (TypePair(), UUID_TO_VARCHAR),
     "varchar to uuid": (TypePair("character varying(36)", "uuid"), VARCHAR_TO_UUID),
@@ -292,13 +294,12 @@ async def test_without_a_clone_it_says_so(database: Database) -> None:
     assert plan.statements
 
 
-def test_the_hard_incident(server: Server) -> None:
-    """Everything in it is repaired; it converts, and the proof holds."""
-
-    async def convert_it() -> None:
-        incident = await build_incident(server, rows=2_000, hard=True)
-        spec = incident.production
-        catalog, plan, checked = await plan_of(spec, server, TypePair())
+async def test_the_demos_harder_dependents(production_copy: ConnectionSpec, server: Server) -> None:
+    """Everything in them is repaired; it converts, and the proof holds."""
+    connection = await connect(production_copy, read_only=False, statement_timeout_ms=0)
+    try:
+        await connection.execute(HARD.read_text(encoding="utf-8"))
+        catalog, plan, checked = await plan_of(production_copy, server, TypePair())
         assert plan.blockers == ()
         assert checked.complete
         assert {repair.object for repair in plan.repairs} == {
@@ -313,14 +314,7 @@ def test_the_hard_incident(server: Server) -> None:
             "view recent_subjects",
         }
         assert not any(warning.id.startswith("expression:") for warning in plan.warnings)
-        connection = await connect(spec, read_only=False, statement_timeout_ms=0)
-        try:
-            await run(connection, plan)
-        finally:
-            await connection.close()
-        assert compare_catalogs(plan, catalog, await inspect(spec)) == ()
-
-    try:
-        run_sync(convert_it())
+        await run(connection, plan)
     finally:
-        run_sync(remove_incident(server))
+        await connection.close()
+    assert compare_catalogs(plan, catalog, await inspect(production_copy)) == ()

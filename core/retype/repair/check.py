@@ -16,7 +16,7 @@ from core.postgres.inspect import inspect
 from core.retype.blockers import Findings
 from core.retype.clone import Clone, CloneSettings, Progress, schema_clone
 from core.retype.closure import close_over
-from core.retype.model import Blocker, Plan, PlanWarning, Repair, Scope
+from core.retype.model import Blocker, Plan, PlanWarning, Repair, Scope, TypePair
 from core.retype.plan import make_plan
 from core.retype.repair.definitions import object_of
 from core.retype.repair.meaning import calls_others
@@ -58,7 +58,8 @@ class Checked:
         )
 
 
-_remembered: OrderedDict[tuple[str, Scope, CloneSettings], Checked] = OrderedDict()
+_Question = tuple[str, TypePair, tuple[str, ...], CloneSettings]
+_remembered: OrderedDict[_Question, Checked] = OrderedDict()
 
 
 async def plan_with_repairs(
@@ -111,17 +112,19 @@ async def check_expressions(
     settings = settings or CloneSettings()
     if not _has_expressions(catalog, scope):
         return Checked(complete=True)
-    key = (fingerprint(catalog), scope, settings)
-    if key not in _remembered:
-        try:
-            checked = await _check(spec, catalog, scope, settings, progress, is_blocked=is_blocked)
-        except PgrecastError as error:
-            return Checked(warnings=(_not_checked(str(error.what)),))
-        _remembered[key] = checked
+    question = (fingerprint(catalog), scope.types, tuple(sorted(column.name for column in scope.columns)), settings)
+    if question in _remembered:
+        _remembered.move_to_end(question)
+        return _remembered[question]
+    try:
+        checked = await _check(spec, catalog, scope, settings, progress, is_blocked=is_blocked)
+    except PgrecastError as error:
+        return Checked(warnings=(_not_checked(str(error.what)),))
+    if checked.complete:
+        _remembered[question] = checked
         while len(_remembered) > MOST_REMEMBERED:
             _remembered.popitem(last=False)
-    _remembered.move_to_end(key)
-    return _remembered[key]
+    return checked
 
 
 async def _check(
