@@ -54,6 +54,12 @@ def build_parser() -> argparse.ArgumentParser:
     _target(investigate)
     _json(investigate)
 
+    locate = _command(commands, "locate", "which Alembic revision the schema is really at")
+    _target(locate)
+    locate.add_argument("--project", metavar="PATH", type=Path, help="the Alembic project (default: [alembic] project)")
+    locate.add_argument("--interpreter", metavar="COMMAND", help="the Python of the application's own environment")
+    _json(locate)
+
     plan = _command(commands, "plan", "the plan of a conversion, and its blockers")
     _target(plan)
     _scope(plan)
