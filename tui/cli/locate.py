@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.errors import NeedsPerson
+from core.errors import Refused
 from core.revisions.locate import Verdict
 from core.revisions.replay import ReplayProgress
 from core.revisions.report import document, report_lines
@@ -14,7 +14,7 @@ from core.settings import Settings
 from tui.cli.output import Output
 from tui.cli.targets import target_spec
 
-ASKED = NeedsPerson.exit_status
+ASKED = Refused.exit_status
 """The schema does not decide by itself: a person must answer."""
 
 
