@@ -8,6 +8,7 @@ from typing import Any
 
 from core.retype.course import total_of
 from core.retype.model import Phase, Plan, Statement
+from core.retype.repair.diff import repair_diff
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "already_converted": list(scope.already_converted),
         "blockers": [asdict(blocker) for blocker in plan.blockers],
         "warnings": [asdict(warning) for warning in plan.warnings],
-        "repairs": [asdict(repair) for repair in plan.repairs],
+        "repairs": [{**asdict(repair), "diff": repair_diff(repair)} for repair in plan.repairs],
         "notes": list(plan.notes),
         "phases": [_phase(plan, phase) for phase in Phase],
     }

@@ -72,6 +72,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"BLOCKER {blocker.id}: {blocker.object}: {blocker.reason} Way out: {blocker.way_out}"
     for warning in plan.warnings:
         yield f"WARNING {warning.id}: {warning.object}: {warning.reason} {warning.consequence}"
+    for repair in document["repairs"]:
+        yield f"REPAIR {repair['object']}: {repair['reason']}"
+        yield from (f"  {line}" for line in repair["diff"].splitlines())
     for phase in document["phases"]:
         yield f"phase {phase['number']} {phase['name']}"
         for statement in phase["statements"]:
