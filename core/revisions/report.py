@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,12 +113,16 @@ def _lines(survey: Survey) -> Iterator[str]:
     if location.pending:
         yield ""
         yield f"Still to be run: {', '.join(location.pending)}."
-        for obstacle in location.obstacles:
-            yield f"  {obstacle.revision} will fail: {_obstacle(survey, obstacle)}"
+        yield from _obstacles(survey)
+    if location.early:
+        yield ""
+        yield "There already, although the revision that makes it has not run:"
+        yield from (f"  {item} ({revision})" for item, revision in location.early)
     if location.unmade:
         yield ""
         yield "What no revision makes:"
-        yield from (f"  {item}" for item in location.unmade[:MOST_ITEMS])
+        tables_first = sorted(location.unmade, key=lambda item: item.kind != "table")
+        yield from (f"  {item}" for item in tables_first[:MOST_ITEMS])
         if len(location.unmade) > MOST_ITEMS:
             yield f"  and {len(location.unmade) - MOST_ITEMS} more"
     partial = [e for e in location.evidence if e.status is Status.PARTIAL and len(e.differences) > 3]
@@ -125,6 +130,18 @@ def _lines(survey: Survey) -> Iterator[str]:
         yield ""
         yield f"{found.revision}, what is missing or different:"
         yield from (f"  {difference}" for difference in found.differences)
+
+
+def _obstacles(survey: Survey) -> Iterator[str]:
+    """One line each; of a revision's foreign keys that cannot be, one for all."""
+    keys = Counter(o.revision for o in survey.location.obstacles if o.kind == "types")
+    for obstacle in survey.location.obstacles:
+        said = _obstacle(survey, obstacle)
+        if obstacle.kind == "types":
+            if not (count := keys.pop(obstacle.revision, 0)):
+                continue
+            said += f" The same of {count - 1} more." if count > 1 else ""
+        yield f"  {obstacle.revision} will fail: {said}"
 
 
 def _obstacle(survey: Survey, obstacle: Obstacle) -> str:

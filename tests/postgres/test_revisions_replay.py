@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,25 @@ async def test_a_url_with_awkward_characters_reaches_the_application(database: D
     graph = await read_graph(project, lambda _: None)
     found = await replay(project, graph, spec, log=lambda _: None, cache=tmp_path / "cache")
     assert found.revisions[0].how == "plain"
+
+
+async def test_a_wrapper_around_the_interpreter_that_prints(tmp_path: Path) -> None:
+    write_project(tmp_path, ONE)
+    wrapper = ("/bin/sh", "-c", 'echo starting; exec "$0" "$@"', sys.executable)
+    log: list[str] = []
+    graph = await read_graph(ApplicationProject.find(tmp_path, interpreter=wrapper), log.append)
+    assert graph.heads == ("a1",)
+    assert "starting" in log
+
+
+async def test_a_history_that_begins_with_what_other_means_have_made(database: Database, tmp_path: Path) -> None:
+    base = tmp_path / "base.sql"
+    base.write_text("CREATE TABLE base (id integer); CREATE TABLE other (id integer)")
+    write_project(tmp_path, (R("a1", None, 'op.add_column("base", sa.Column("a", sa.Integer))'),))
+    project = ApplicationProject.find(tmp_path, base_sql=base)
+    found = await replayed(project, database, tmp_path / "cache")
+    assert [str(change.item) for change in found.revisions[0].changes] == ["column base.a"]
+    assert Item("table", "public", "other") in found.base
+    base.write_text("CREATE TABLE base (")
+    with pytest.raises(ConfigurationError, match="What the history begins with cannot be made"):
+        await replayed(project, database, tmp_path / "cache")

@@ -252,3 +252,12 @@ async def test_a_preview_of_what_offline_mode_can_give(tmp_path: Path) -> None:
     assert "CREATE VIEW paid" in str(shown["h7"].sql)
     assert shown["i8"].sql is None
     assert "fetchall" in str(shown["i8"].why)
+
+
+async def test_a_migration_whose_process_is_killed(database: Database, tmp_path: Path) -> None:
+    body = 'import os\nop.create_table("t", sa.Column("id", sa.Integer))\nos.kill(os.getpid(), 9)'
+    with pytest.raises(MigrationFailed, match="status -9 without an answer") as failed:
+        await run(write_project(tmp_path, (R("a1", None, body),)), spec_of(database))
+    assert failed.value.state == "Nothing in the database has been changed."
+    assert failed.value.failure.statement is not None
+    assert await tables(spec_of(database)) == []
