@@ -134,6 +134,13 @@ class Conversion:
         return self._transaction.xid if self._transaction else ""
 
     @property
+    def result(self) -> Catalog:
+        """The catalog that was proved; RuntimeError before."""
+        if self._after is None:
+            raise RuntimeError("nothing is proved yet")
+        return self._after
+
+    @property
     def progress(self) -> Progress:
         """Where it stands now."""
         return self._course.progress

@@ -111,10 +111,20 @@ async def confirm(
 
 
 async def ask_commit(
-    context: StepContext, target: TargetName, expected: Estimate, proof: Proof, tallies: Iterable[Tally]
+    context: StepContext,
+    target: TargetName,
+    expected: Estimate,
+    proof: Proof,
+    tallies: Iterable[Tally],
+    after_commit: str,
 ) -> str:
-    """COMMIT or ROLLBACK; unanswered, it is ROLLBACK when the limit has passed."""
-    words = questions.commit(target, expected, proof.lines, tally_lines(t for t in tallies if not t.root))
+    """COMMIT or ROLLBACK; unanswered, it is ROLLBACK when the limit has passed.
+
+    Args:
+        after_commit: what leads back once it is committed, in a sentence.
+    """
+    counts = tally_lines(t for t in tallies if not t.root)
+    words = questions.commit(target, expected, proof.lines, counts, after_commit)
     fingerprint, limit = expected.plan.fingerprint, context.settings.limits.commit
     return await _ask(context, target, words, plan=fingerprint, expires_in=limit)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -22,12 +22,15 @@ from core.retype.model import Phase, Plan, PlanWarning, ScopeRequest
 from core.retype.names import table_name
 from core.retype.plan_document import plan_document
 from core.retype.proof import Proof
+from core.retype.reverse import reverse_plan
 from core.retype.script import render_script
 from core.retype.statement_log import StatementLog
 from core.retype.types import parse_type_pair
+from core.retype.undo_record import UndoRecord
 from core.runbook.agreement import accept_warnings, ask_commit, confirm, plan_settled, refuse_blockers
 from core.runbook.conversion_report import ConversionReport, render
-from core.runbook.facts import PLAN_FILE, PROOF_FILE, REPORT_FILE, SCRIPT_FILE
+from core.runbook.conversion_state import UNDO
+from core.runbook.facts import PLAN_FILE, PROOF_FILE, REPORT_FILE, SCRIPT_FILE, UNDO_FILE, UNDO_SCRIPT_FILE
 from core.runbook.model import StepContext
 from core.runbook.planning import Planned, milliseconds
 from core.runbook.questions import COMMIT
@@ -62,6 +65,7 @@ class ConversionResult:
         phases: as they finished, with their counts.
         seconds: from the transaction's begin to its end, the wait for the answer included.
         trouble: what went wrong after COMMIT; the step raises it when it has recorded the outcome.
+        cannot_undo: why no plan leads back from it, in words; empty if one does.
     """
 
     outcome: Outcome
@@ -71,6 +75,7 @@ class ConversionResult:
     phases: tuple[PhaseFinished, ...]
     seconds: float
     trouble: NeedsPerson | None = None
+    cannot_undo: str = ""
 
     @property
     def working_seconds(self) -> float:
@@ -117,6 +122,25 @@ async def convert(
     """Convert a target within the step, and return when it is committed or rolled back.
 
     Args:
+        prepare, proved: as for `carry_out`, which also tells what it raises.
+    """
+    spec, identity = await context.target(target)
+    planned = await plan_settled(context, target, spec, identity, request)
+    return await carry_out(context, target, spec, planned, prepare=prepare, proved=proved)
+
+
+async def carry_out(
+    context: StepContext,
+    target: TargetName,
+    spec: ConnectionSpec,
+    planned: Planned,
+    *,
+    prepare: Prepare | None = None,
+    proved: Proved | None = None,
+) -> ConversionResult:
+    """Have the plan accepted and confirmed, run it, and return when it is committed or rolled back.
+
+    Args:
         prepare: called with the plan before anything is asked; refuses by raising, or adds to the confirmation.
         proved: called when the proof holds, before COMMIT is asked for; what it records outlives a lost engine.
 
@@ -125,12 +149,12 @@ async def convert(
         ConversionFailed, ProofFailed: rolled back.
         OutcomeUnknown: COMMIT got no answer.
     """
-    spec, identity = await context.target(target)
-    planned = await plan_settled(context, target, spec, identity, request)
     plan = planned.plan
     await context.publish(_planned_event(context, target, planned))
     await context.file(PLAN_FILE, _json(plan_document(plan)))
     await context.file(SCRIPT_FILE, render_script(plan).encode())
+    if plan.goal is None:
+        await context.file(UNDO_FILE, await asyncio.to_thread(UndoRecord.of(plan, planned.catalog).written))
     refuse_blockers(plan)
     preparation = await prepare(planned) if prepare else Preparation()
     accepted = await accept_warnings(context, target, (*plan.warnings, *preparation.warnings))
@@ -176,7 +200,7 @@ async def _run(
             planned_from=planned.catalog,
         )
 
-        async def report(outcome: str, proof: Proof) -> None:
+        async def report(outcome: str, proof: Proof, after_commit: str) -> None:
             seconds = loop.time() - began
             text = render(
                 ConversionReport(
@@ -191,6 +215,7 @@ async def _run(
                     outcome=outcome,
                     log=log.path.name,
                     log_error=log.error,
+                    after_commit=after_commit,
                 )
             )
             await context.file(REPORT_FILE, text.encode())
@@ -201,13 +226,15 @@ async def _run(
             proof = await conversion.prove()
             tallies = total_of(tally for phase in phases for tally in phase.tallies)
             await context.file(PROOF_FILE, _json(asdict(proof)))
+            cannot_undo = await _leave_way_back(context, planned, conversion)
+            after_commit = _after_commit(context.step, planned.plan, cannot_undo)
             # Before the answer, too: should this process die at COMMIT, it is all that is left of the report.
-            await report("proved, not decided yet", proof)
+            await report("proved, not decided yet", proof, after_commit)
             if proved:
                 await proved(proof, conversion.timings, tallies)
-            trouble = await _end(conversion, ask_commit(context, target, expected, proof, tallies))
+            trouble = await _end(conversion, ask_commit(context, target, expected, proof, tallies, after_commit))
         assert conversion.outcome in ("committed", "rolled_back")  # noqa: S101 - anything else has raised
-        await report(conversion.outcome.replace("_", " "), proof)
+        await report(conversion.outcome.replace("_", " "), proof, after_commit)
         if log.error:
             await context.say(f"The statement log is incomplete: {log.error}")
     return ConversionResult(
@@ -218,6 +245,33 @@ async def _run(
         phases=tuple(phases),
         seconds=loop.time() - began,
         trouble=trouble,
+        cannot_undo=cannot_undo,
+    )
+
+
+async def _leave_way_back(context: StepContext, planned: Planned, conversion: Conversion) -> str:
+    """Write the script of the reverse plan beside the report. Returns why there is none, empty if there is one."""
+    plan = planned.plan
+    if plan.goal is not None:
+        return "an undo is undone by converting again"
+    # What the new type did not take says nothing of the way back.
+    activity = replace(planned.activity, misfits=())
+    reverse = await asyncio.to_thread(
+        reverse_plan, planned.catalog, conversion.result, plan.scope, plan.identity, activity
+    )
+    await context.file(UNDO_SCRIPT_FILE, render_script(reverse).encode())
+    return "; ".join(f"{blocker.object}: {blocker.reason}" for blocker in reverse.blockers)
+
+
+def _after_commit(step: str, plan: Plan, cannot_undo: str) -> str:
+    """What leads back once it is committed, in a sentence."""
+    if plan.goal is not None:
+        return "After COMMIT only another conversion, or the backup, leads away from here."
+    if cannot_undo:
+        return f"After COMMIT only the backup leads back; it cannot be undone by a plan: {cannot_undo}"
+    return (
+        f"After COMMIT step {step}{UNDO} undoes it exactly (or {UNDO_SCRIPT_FILE} with psql), for as long as every id written "
+        f"since is still a {plan.scope.types.source} and the schema stays as it is; then only the backup leads back."
     )
 
 

@@ -11,7 +11,8 @@ from core.retype.course import total_of
 from core.retype.estimate import Estimate
 from core.retype.model import Phase, PlanWarning
 from core.retype.proof import Proof
-from core.runbook.markdown import bullets, code, table
+from core.retype.repair.diff import repair_diff
+from core.runbook.markdown import block, bullets, code, table
 from core.runbook.words import span
 
 
@@ -25,6 +26,7 @@ class ConversionReport:
         outcome: `committed`, `rolled back`, or that it is not decided yet.
         log: name of the statement log in the run directory.
         log_error: why the log is incomplete, None when it is whole.
+        after_commit: what leads back from it once it is committed.
     """
 
     target: str
@@ -38,6 +40,7 @@ class ConversionReport:
     outcome: str
     log: str
     log_error: str | None = None
+    after_commit: str = ""
 
 
 def tally_lines(tallies: Iterable[Tally]) -> list[str]:
@@ -101,10 +104,7 @@ def render(report: ConversionReport) -> str:
                 f"## Proof: {proof.depth}, {'holds' if proof.held else 'does not hold'}",
                 bullets(code(line) for line in proof.lines),
                 "## Repairs",
-                bullets(
-                    f"{code(r.object)}: {code(r.before)} became {code(r.after)}. {code(r.reason)}" for r in plan.repairs
-                )
-                or "None.",
+                "\n\n".join(f"{code(r.reason)}\n\n{block(repair_diff(r), 'diff')}" for r in plan.repairs) or "None.",
                 "## Warnings that were accepted",
                 bullets(f"{code(w.id)}: {code(w.reason)} {code(w.consequence)}" for w in report.accepted) or "None.",
                 "## Way back",
@@ -116,12 +116,8 @@ def render(report: ConversionReport) -> str:
 
 
 def _way_back(report: ConversionReport) -> str:
-    types = report.expected.plan.scope.types
     if report.outcome == "rolled back":
         return "Nothing has changed; there is nothing to go back from."
     if report.outcome == "committed":
-        return (
-            f"It is committed. What leads back is a conversion the other way, from {code(types.target)} to "
-            f"{code(types.source)}, for as long as every value written since still is a {code(types.source)}, or the backup."
-        )
-    return f"ROLLBACK, in about {span(report.expected.rollback)}."
+        return report.after_commit
+    return f"ROLLBACK, in about {span(report.expected.rollback)}. {report.after_commit}"

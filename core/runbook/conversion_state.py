@@ -8,6 +8,9 @@ from datetime import datetime
 
 from core import events as e
 
+UNDO = "-undo"
+"""How the id of a step ends that undoes the conversion of another: 7.3-undo that of 7.3."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseState:
@@ -60,6 +63,11 @@ class ConversionState:
     """Why it ended as it did."""
     seconds: float | None = None
     """How long it was open, as the conversion measured it."""
+
+    @property
+    def undoes(self) -> str:
+        """Id of the step whose conversion this one takes back; empty for a conversion that takes nothing back."""
+        return self.step.removesuffix(UNDO) if self.step.endswith(UNDO) else ""
 
 
 ConversionEvent = (

@@ -15,6 +15,7 @@ from core.runbook.facts import (
     CONVERSION_PROVED,
     CONVERSION_SECONDS,
     CONVERSION_TALLIES,
+    CONVERSION_UNDOABLE,
     DECISION_APPROACH,
     DECISION_PLAN,
     INVESTIGATION_FINGERPRINT,
@@ -64,6 +65,7 @@ async def finish(context: StepContext, result: ConversionResult) -> str:
     await context.fact(CONVERSION_SECONDS, result.seconds)
     await context.fact(CONVERSION_TALLIES, [tally.model_dump() for tally in result.tallies])
     await context.fact(CONVERSION_OUTCOME, result.outcome)
+    await context.fact(CONVERSION_UNDOABLE, result.outcome == "committed" and not result.cannot_undo)
     if result.trouble:
         raise result.trouble
     keys = counted(result.count("foreign keys recreated"), "foreign key")

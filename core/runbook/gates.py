@@ -21,6 +21,7 @@ from core.runbook.facts import (
 )
 from core.runbook.model import Gate, GateReport, Step
 from core.runbook.state import RunState, StepStatus
+from core.runbook.way_back import Way, way_back
 from core.settings import Settings
 
 
@@ -103,6 +104,27 @@ def rehearsal(state: RunState, settings: Settings) -> GateReport:
         value = f"proved ({state.facts.get(REHEARSAL_PROOF)}) and {outcome}"
         return GateReport("rehearsal", condition, open=True, value=value, opens="5.1")
     return GateReport("rehearsal", condition, open=False, value="none that was proved", opens="5.1")
+
+
+def committed(conversion_step: str, target: str) -> Gate:
+    """A gate that is open while what that step has committed on that target could be undone, as far as the run knows."""
+
+    def gate(state: RunState, settings: Settings) -> GateReport:
+        del settings
+        name, condition = "committed", f"a conversion of {target} that is committed and can be undone"
+        conversion = state.committed.get(target)
+        if conversion is None:
+            value = "nothing is committed"
+        elif conversion.undoes:
+            value = "it is undone already"
+        elif way_back(state, target=target).way is Way.BACKUP:
+            value = "what has happened since leaves only the backup"
+        else:
+            value = f"transaction {conversion.xid} is committed"
+            return GateReport(name, condition, open=True, value=value, opens=conversion_step)
+        return GateReport(name, condition, open=False, value=value, opens=conversion_step)
+
+    return gate
 
 
 REHEARSE: tuple[Gate, ...] = (decision,)

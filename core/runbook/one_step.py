@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.runbook.convert_production import convert_one
 from core.runbook.escalations import CONVERSION_FAILS
 from core.runbook.model import Runbook, Step, StepKind, Task
+from core.runbook.ways_back import ways_back_from
 
 STEP = "1.1"
 
@@ -30,6 +31,7 @@ CONVERSION = Runbook(
                 ),
             ),
             escalations=(CONVERSION_FAILS,),
+            ways_back=ways_back_from(STEP, "production"),
         ),
     ),
 )

@@ -48,8 +48,11 @@ def confirmation(target: str, estimate: Estimate, *, checked: Sequence[str] = ()
     database = plan.identity.database
     types = plan.scope.types
     tables = locked_tables(plan)
+    verb, leads_back = "Convert", "the undo, while every id written since is as before, or the backup, leads back."
+    if plan.goal is not None:
+        verb, leads_back = "Undo the conversion of", "only another conversion, or the backup, leads away again."
     return Words(
-        title=f"Convert the {target} database {database} from {types.source} to {types.target}?",
+        title=f"{verb} the {target} database {database} from {types.source} to {types.target}?",
         choices=(
             Choice(
                 name=CONVERT,
@@ -68,7 +71,7 @@ def confirmation(target: str, estimate: Estimate, *, checked: Sequence[str] = ()
         duration=f"about {span(estimate.seconds)}, {estimate.basis}; after it, until COMMIT or ROLLBACK is answered",
         checked=tuple(checked),
         cannot_undo=(
-            "COMMIT cannot be taken back: afterwards only a conversion the other way, or the backup, leads back.",
+            f"COMMIT cannot be rolled back: afterwards {leads_back}",
             "Whatever waits for the locks waits for their end, or fails by its own time-outs.",
         ),
         way_back=f"Until COMMIT everything rolls back, in about {span(estimate.rollback)} at the end.",
@@ -81,8 +84,12 @@ def locked_tables(plan: Plan) -> list[str]:
     return sorted({statement.table for statement in plan.statements if statement.table})
 
 
-def commit(target: str, estimate: Estimate, proof: Sequence[str], tallies: Sequence[str]) -> Words:
-    """COMMIT or ROLLBACK, asked while the transaction is held open."""
+def commit(target: str, estimate: Estimate, proof: Sequence[str], tallies: Sequence[str], after_commit: str) -> Words:
+    """COMMIT or ROLLBACK, asked while the transaction is held open.
+
+    Args:
+        after_commit: what leads back once it is committed, in a sentence.
+    """
     return Words(
         title=f"COMMIT the conversion of the {target} database {estimate.plan.identity.database}?",
         choices=(
@@ -96,7 +103,7 @@ def commit(target: str, estimate: Estimate, proof: Sequence[str], tallies: Seque
         ),
         default=ROLLBACK,
         checked=tuple(proof),
-        cannot_undo=("COMMIT cannot be taken back.",),
+        cannot_undo=(f"COMMIT cannot be rolled back. {after_commit}",),
         way_back=f"ROLLBACK, in about {span(estimate.rollback)}; it is also what happens when nobody answers in time.",
         locks=("All tables of the conversion stay locked until this is answered.",),
         details=tuple(tallies),

@@ -12,7 +12,7 @@ from core.events import StepSaid, TransactionEnded
 from core.postgres.connect import ConnectionSpec, connect
 from core.retype.outcome import Outcome, question, resolve_outcome
 from core.runbook.conversion_state import ConversionState
-from core.runbook.facts import CONVERSION_OUTCOME, REHEARSAL_OUTCOME
+from core.runbook.facts import CONVERSION_OUTCOME, REHEARSAL_OUTCOME, UNDONE
 from core.runbook.model import Reconciled, Step, StepContext, StepKind
 from core.runbook.state import RunState
 
@@ -43,7 +43,7 @@ async def reconcile(step: Step, context: StepContext, *, within: float = ASK_WIT
     if spec is None:
         spec, _ = await context.target(conversion.target)
     if (fact := OUTCOME_FACTS.get(conversion.target)) is not None:
-        await context.fact(fact, outcome)
+        await context.fact(fact, UNDONE if conversion.undoes else outcome)
     analyzed = await _analyze(spec, context)
     return Reconciled("committed", f"{with_transaction(conversion, outcome).found} {analyzed}")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from core.runbook.facts import CONVERSION_UNDOABLE
 from core.runbook.state import ConversionState, RunState
 
-MIGRATING_STEP = "7.5"
-"""The step that applies migrations to what was converted: from then on the reverse plan undoes too little."""
+MIGRATING_STEPS: Mapping[str, str] = {"production": "7.5", "test": "5.3"}
+"""By target the step that applies migrations to what was converted: from then on the reverse plan undoes too little."""
 
 
 class Way(StrEnum):
@@ -66,7 +68,9 @@ def way_back(
         case None if not conversion.commit_sent:
             return _within(Way.ROLLBACK, rollback_seconds, window_end)
         case "committed":
-            if _migrated_since(state, conversion):
+            if conversion.undoes:
+                return WayBack(Way.NOTHING)
+            if _migrated_since(state, conversion) or _is_known_to_stay(state, conversion):
                 return WayBack(Way.BACKUP)
             return _within(Way.REVERSE, conversion.seconds, window_end)
         case _:
@@ -81,9 +85,17 @@ def _last_conversion(state: RunState, target: str) -> ConversionState | None:
 
 
 def _migrated_since(state: RunState, conversion: ConversionState) -> bool:
-    step = state.step(MIGRATING_STEP)
+    step = state.step(MIGRATING_STEPS.get(conversion.target, ""))
     touched = max((at for at in (step.started, step.ended) if at is not None), default=None)
     return touched is not None and (conversion.ended is None or touched >= conversion.ended)
+
+
+def _is_known_to_stay(state: RunState, conversion: ConversionState) -> bool:
+    """Whether it was found, after that conversion, that it cannot be undone any more."""
+    at = state.fact_times.get(CONVERSION_UNDOABLE)
+    if at is None or state.facts[CONVERSION_UNDOABLE]:
+        return False
+    return conversion.target == "production" and (conversion.ended is None or at >= conversion.ended)
 
 
 def _within(way: Way, seconds: float | None, window_end: datetime | None) -> WayBack:
