@@ -35,8 +35,9 @@ LINES = [
     ("2.2", "indicator tables"),
     ("2.2", "users.id UUID or VARCHAR(36)"),
     ("2.2", "How many users and organizations"),
-    ("2.3", "Run the queries of the procedure"),
-    ("2.3", "Complete the template"),
+    ("2.3", "By hand: SELECT version_num FROM alembic_version"),
+    ("2.4", "Run the queries of the procedure"),
+    ("2.4", "Complete the template"),
     ("3.1", "Create Manual Backup"),
     ("3.1", "wait for its completion"),
     ("3.1", "download the file"),
@@ -229,7 +230,7 @@ def test_escalations_line_by_line(title: str) -> None:
 
 
 def test_what_runs_in_this_version() -> None:
-    assert {step.id for step in STEPS if step.action} == {"2.2", "4.1", "5.1", "5.2", "7.3"}
+    assert {step.id for step in STEPS if step.action} == {"2.2", "2.3", "4.1", "5.1", "5.2", "5.3", "7.3", "7.4", "7.5"}
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
