@@ -15,7 +15,8 @@ Every error tells three things: what happened, what state the database is in now
     ├── NeedsPerson             committed, and something after it needs a person      exit 5
     ├── JournalError            the run's journal cannot be read or written           exit 1
     ├── EngineError             the engine cannot be reached or refused the command   exit 1
-    └── EmbeddedServerError     the embedded server does not start, answer or stop    exit 1
+    ├── EmbeddedServerError     the embedded server does not start, answer or stop    exit 1
+    └── MigrationFailed         a revision failed (core.revisions.upgrade), 5 if something of the run is committed
 """
 
 from __future__ import annotations
