@@ -79,6 +79,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("question.answer", ("c",), "answer", "answer", "Answer what is asked: confirm, decide, COMMIT or ROLLBACK", WORK, True, 0),
     Action("step.tick", ("space",), "tick", "tick", "Tick a step that you did by hand, with a note; again takes the tick back", WORK, True, 5),
     Action("step.abort", ("a",), "abort", "abort", "Abort what runs; a conversion is rolled back", WORK, True, 3),
+    Action("gate.override", ("o",), "override", "override", "Override a closed gate of the marked step: typed, with a reason", WORK, True, 14),
     Action("note.add", ("n",), "note", "note", "Write a note into the run", WORK, True, 8),
     Action("look.conversion", ("v",), "conversion", "view", "The conversion: phases, tables, who waits, proof", LOOK, rank=11),
     Action("look.evidence", ("e",), "evidence", "evidence", "What the steps left behind: facts, and files with their sha256", LOOK, rank=9),

@@ -10,18 +10,20 @@ from core.engine.protocol import (
     AddNote,
     AnswerQuestion,
     Command,
+    OverrideGate,
     RunStep,
     TakeOver,
     TickStep,
     UntickStep,
 )
 from core.events import Choice, Question
-from core.runbook.model import Step, Task
+from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import StepStatus
 from tui import summary
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.note import Note
+from tui.dialogs.override import Override
 from tui.store import Store
 
 if TYPE_CHECKING:
@@ -166,6 +168,12 @@ class Commands:
             answer = (choice, "") if choice else None
         if answer is not None:
             await self._send(AnswerQuestion(question=question.id, choice=answer[0], phrase=answer[1]))
+
+    async def override(self, step: Step, gate: GateReport) -> None:
+        """Ask for the reason and the phrase, and carry both to the engine, which checks them."""
+        given = await self._app.push_screen_wait(Override(step, gate))
+        if given is not None:
+            await self._send(OverrideGate(step=step.id, gate=gate.name, reason=given[0], phrase=given[1]))
 
     async def take_over(self) -> None:
         """Become the operator; asks first where there is one."""

@@ -223,7 +223,7 @@ def step_line(step: Step, state: RunState, settings: Settings, readings: Reading
         case StepStatus.ASKING:
             question = question_of(step.id, state)
             return (
-                f"asks: {question.title} ({question_clock(question, now)} if unanswered)"
+                f"{asks(question, state)} ({question_clock(question, now)} if unanswered)"
                 if question
                 else f"{step.id} asks"
             )
@@ -259,6 +259,14 @@ def question_of(step: str | None, state: RunState) -> Question | None:
     """The open question of the step; the oldest of the run for None."""
     found = [q for q in state.questions.values() if step is None or q.step == step]
     return min(found, key=lambda q: q.asked_at, default=None)
+
+
+def asks(question: Question, state: RunState) -> str:
+    """What it asks, or whose approval it waits for."""
+    choice = state.confirmed.get(question.id)
+    if choice is None:
+        return f"asks: {question.title}"
+    return f"needs a second person's approval of {choice}: {question.title}"
 
 
 def question_clock(question: Question, now: datetime) -> str:

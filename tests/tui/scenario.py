@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core import events as e
-from core.runbook.model import Escalation, GateReport, Runbook, Step, StepContext, StepKind, Task
+from core.runbook.model import Escalation, Gate, GateReport, Runbook, Step, StepContext, StepKind, Task
 from core.runbook.state import RunState, StepStatus
 from core.settings import Settings
 from tests.tui.scripted import ANNA, BEN, Clock, ScriptedClient
@@ -18,12 +18,19 @@ async def _work(context: StepContext) -> str:
     raise AssertionError("a screen runs nothing")
 
 
-def needs(name: str, condition: str, step: str):
+def needs(name: str, condition: str, step: str, *, overridable: bool = False) -> Gate:
     """A gate that is open once a step is through."""
 
     def gate(state: RunState, settings: Settings) -> GateReport:
         open_ = state.step(step).status in (StepStatus.DONE, StepStatus.TICKED)
-        return GateReport(name, condition, open=open_, value="there" if open_ else f"not yet: step {step}", opens=step)
+        return GateReport(
+            name,
+            condition,
+            open=open_,
+            value="there" if open_ else f"not yet: step {step}",
+            opens=step,
+            overridable=overridable,
+        )
 
     return gate
 
@@ -71,7 +78,7 @@ RUNBOOK = Runbook(
                     gates=(
                         needs("backup", "a verified backup", "3.2"),
                         needs("rehearsal", "a rehearsal", "5.1"),
-                        needs("window", "the window", "6.1"),
+                        needs("window", "the window", "6.1", overridable=True),
                     ),
                 ),
                 *_manual(7, "-", "-", "-", "Stamp", "Deploy", "Verify", "Maintenance off")[3:],

@@ -6,7 +6,7 @@ import pytest
 from textual import events
 
 from core import events as e
-from core.engine.protocol import AnswerQuestion
+from core.engine.protocol import AnswerQuestion, OverrideGate
 from tests.tui import scenario
 from tests.tui.scenario import DATABASE
 from tests.tui.scripted import ScriptedClient
@@ -207,3 +207,63 @@ async def test_a_test_target_is_named_as_such() -> None:
         await on.press("c")
         assert "TEST  ma_saas_test @ db.example" in on.text()
         assert "PRODUCTION" in on.lines()[0]
+
+
+async def test_an_override_needs_a_reason_and_the_phrase() -> None:
+    client = scenario.new_client()
+    scenario.opened(client)
+    async with stage(client) as on:
+        await on.press("7", "enter", "j", "j", "o")
+        assert focused(on) == "Cancel"
+        assert "not yet: step 6.1" in on.text()
+        await on.press("tab")
+        assert focused(on) == "Input"
+        await on.press("tab")
+        await on.burst(*"override window")
+        assert "( Override )" in on.text()
+        await on.press("shift+tab")
+        await on.burst(*"agreed")
+        await on.press("tab", "tab", "tab")
+        assert focused(on) == "Override"
+        await on.burst("\t", "\r", "\r")
+        assert client.sent == []
+
+
+async def test_an_override_is_carried_to_the_engine() -> None:
+    client = scenario.new_client()
+    scenario.opened(client)
+    async with stage(client) as on:
+        await on.press("7", "enter", "j", "j", "o", "tab")
+        await on.burst(*"agreed by phone")
+        await on.press("tab")
+        await on.burst(*"override window")
+        await on.press("tab", "tab")
+        await on.answer()
+        assert client.sent == [
+            OverrideGate(step="7.3", gate="window", reason="agreed by phone", phrase="override window")
+        ]
+
+
+async def test_a_gate_that_cannot_be_overridden() -> None:
+    client = scenario.new_client()
+    scenario.opened(client)
+    async with stage(client) as on:
+        await on.press("5", "enter", "o")
+        assert "can be overridden" in on.told()[-1]
+        assert client.sent == []
+
+
+async def test_an_approver_answers_and_does_nothing_else() -> None:
+    client = scenario.new_client(operator=False)
+    scenario.opened(client)
+    scenario.other_operator(client)
+    client.say(e.StepStarted(step="7.3"), e.QuestionAsked(question=scenario.question(client)))
+    client.say(e.QuestionConfirmed(question="q1", step="7.3", choice="convert"))
+    async with stage(client, role="approver") as on:
+        assert "needs a second person's approval of convert" in on.text()
+        await on.press("6", "space")
+        assert "You watch" in on.told()[-1]
+        await fill(on, DATABASE)
+        await on.press("tab", "tab")
+        await on.answer()
+        assert client.sent == [AnswerQuestion(question="q1", choice="convert", phrase=DATABASE)]

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from core.events import Question
 from tui import style, summary, text
@@ -137,6 +138,19 @@ class Dialog(ModalScreen[T | None]):
         """Whether the key that is handled came too soon after the one before it, or on a terminal that shows nothing."""
         small = self.size.width < WIDTH or self.size.height < HEIGHT
         return small or self.console.pause_before_key < QUIET
+
+    def deliberate(self, field: Input | None = None) -> bool:
+        """Whether the key that presses a button was meant to; if not, says so.
+
+        Args:
+            field: gets the focus then: away from the button, where the repeats of a held key do nothing.
+        """
+        if not self.hurried:
+            return True
+        if field is not None:
+            field.focus()
+        self.say(TOO_QUICK)
+        return False
 
     def say(self, words: str) -> None:
         """Write into the dialog's own line."""

@@ -98,7 +98,5 @@ class Choose(Dialog[str]):
         self.write()
 
     def action_take(self) -> None:
-        if self.hurried:
-            self.say(TOO_QUICK)
-            return
-        self.finish(self._choices[self._marked].name or None)
+        if self.deliberate():
+            self.finish(self._choices[self._marked].name or None)

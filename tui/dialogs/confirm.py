@@ -96,11 +96,7 @@ class Confirm(Dialog[tuple[str, str]]):
             return
         choice = next(choice for choice in self.question.choices if choice.name == name)
         field = self.query_one(Input)
-        if self.hurried:
-            if choice.phrase is not None:
-                # Away from the button, where the repeats of a held key do nothing.
-                field.focus()
-            self.say(TOO_QUICK)
+        if not self.deliberate(field if choice.phrase is not None else None):
             return
         if choice.phrase is not None and field.value != choice.phrase:
             return

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
 
-from core.runbook.model import Runbook, Step, Task
+from core.runbook.model import GateReport, Runbook, Step, Task
 from core.runbook.state import RunState
 from core.settings import Settings
 from tui import commands, summary
@@ -166,6 +166,8 @@ class RunScreen(Screen[None]):
                     if self._gate_step()
                     else Refusal("No closed gate of the marked step is opened by another step.")
                 )
+            case "override":
+                return None if self._overridable() else Refusal("No closed gate of the marked step can be overridden.")
             case "log" | "evidence" | "help":
                 return Refusal("You are there.") if self.is_the == action.does else None
             case "take_over":
@@ -193,6 +195,12 @@ class RunScreen(Screen[None]):
         closed = summary.closed_gates(self.step_here, self.state, self.settings)
         return next((gate.opens for gate in closed if gate.opens and gate.opens != self.step_here.id), None)
 
+    def _overridable(self) -> GateReport | None:
+        if self.step_here is None:
+            return None
+        closed = summary.closed_gates(self.step_here, self.state, self.settings)
+        return next((gate for gate in closed if gate.overridable), None)
+
     def _work(self, work: Awaitable[None]) -> None:
         self.console.run_worker(work, group="command", description="a commanding key")
 
@@ -217,6 +225,11 @@ class RunScreen(Screen[None]):
     def do_note(self) -> None:
         if self.task_here:
             self._work(self.console.commands.note(self.task_here, self.step_here))
+
+    def do_override(self) -> None:
+        gate = self._overridable()
+        if self.step_here and gate:
+            self._work(self.console.commands.override(self.step_here, gate))
 
     def do_take_over(self) -> None:
         self._work(self.console.commands.take_over())

@@ -37,7 +37,7 @@ def banner(
     if question is not None:
         key = f" {answer_key} answers "
         clock = f" {summary.question_clock(question, now)} "
-        title = f" {question.step} asks: {question.title} "
+        title = f" {question.step} {summary.asks(question, state)} "
         return text.row(
             width,
             Cell(title, None, ALARM, blank=True),

@@ -70,7 +70,10 @@ def step_detail(
 
     question = summary.question_of(step.id, state)
     if question is not None:
-        section("It asks", [(f"{question.title} ({summary.question_clock(question, now)} if unanswered)", style.WARN)])
+        section(
+            "A question",
+            [(f"{summary.asks(question, state)} ({summary.question_clock(question, now)} if unanswered)", style.WARN)],
+        )
     if found.status is StepStatus.FAILED:
         section("What went wrong", _failure(found))
         for tree in task.escalations:
@@ -121,4 +124,6 @@ def gate_line(gate: GateReport, state: RunState, step: str) -> tuple[str, str]:
         return f"{words}; {text.clean(overridden)}", style.BAD
     if not gate.open and gate.opens:
         words += f" [{summary.task_of(gate.opens) % 10} leads to {gate.opens}]"
+    if not gate.open and gate.overridable:
+        words += " [o overrides]"
     return words, style.GOOD if gate.open else style.WARN
