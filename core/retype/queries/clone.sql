@@ -6,7 +6,7 @@ SELECT name FROM pg_catalog.pg_available_extensions
 
 -- name: extension_stubs
 -- Statements that make something of the same name and signature for what extensions bring, in the order in which they must
--- run: types stored as text, functions that do nothing, operators, casts, aggregates. For an empty database only.
+-- run: types stored as text, functions that do nothing, operators, casts, aggregates, operator classes. For an empty database only.
 WITH member AS (
   SELECT e.extname, d.classid, d.objid
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -67,5 +67,19 @@ SELECT extname AS extension, step, sql FROM (
            format('CREATE AGGREGATE %s(%s) (SFUNC = %s.pgrecast_step_%s, STYPE = %s)', name,
                   coalesce(nullif(pg_get_function_identity_arguments(oid), ''), '*'), schema, oid, prorettype::regtype)])
     FROM routine WHERE prokind = 'a'
+  UNION ALL
+  -- For GROUP BY, DISTINCT and the like a type must have an equality, which such a class names.
+  SELECT m.extname, 6, c.oid,
+         format('CREATE OPERATOR CLASS %I.%I %s FOR TYPE %s USING %I AS %s%s', n.nspname, c.opcname,
+                CASE WHEN c.opcdefault THEN 'DEFAULT' END, c.opcintype::regtype, a.amname,
+                (SELECT string_agg(format('OPERATOR %s %s', o.amopstrategy, o.amopopr::regoperator), ', ')
+                   FROM pg_amop o WHERE o.amopfamily = c.opcfamily AND o.amoplefttype = c.opcintype
+                                    AND o.amoprighttype = c.opcintype),
+                (SELECT string_agg(format(', FUNCTION %s %s', p.amprocnum, p.amproc::regprocedure), '')
+                   FROM pg_amproc p WHERE p.amprocfamily = c.opcfamily AND p.amproclefttype = c.opcintype
+                                      AND p.amprocrighttype = c.opcintype))
+    FROM member m JOIN pg_opclass c ON m.classid = 'pg_opclass'::regclass AND c.oid = m.objid
+    JOIN pg_namespace n ON n.oid = c.opcnamespace JOIN pg_am a ON a.oid = c.opcmethod
+   WHERE a.amname IN ('btree', 'hash')
 ) stub
 ORDER BY step, oid
