@@ -187,32 +187,6 @@ def can_tick(step: Step) -> bool:
     return step.action is None
 
 
-MARKS = {
-    StepStatus.TODO: "[ ]",
-    StepStatus.RUNNING: "[>]",
-    StepStatus.ASKING: "[?]",
-    StepStatus.DONE: "[x]",
-    StepStatus.TICKED: "[t]",
-    StepStatus.FAILED: "[!]",
-    StepStatus.UNDECIDED: "[~]",
-}
-NOT_BUILT = "[-]"
-
-
-def mark(step: Step, state: StepState) -> str:
-    """`[x]` done, `[t]` ticked, `[ ]` to do, `[>]` running, `[?]` asking, `[!]` failed, `[~]` undecided, `[-]` not built."""
-    return NOT_BUILT if state.status is StepStatus.TODO and not step.built else MARKS[state.status]
-
-
-def status_words(step: Step, state: StepState) -> str:
-    """The mark in words: `ticked by anna, unverified`."""
-    if state.status is StepStatus.TICKED:
-        return f"ticked by {state.actor.name if state.actor else 'somebody'}, unverified"
-    if state.status is StepStatus.TODO and not step.built:
-        return "not yet built"
-    return state.status.value
-
-
 def step_line(step: Step, state: RunState, settings: Settings, readings: Readings, now: datetime) -> str:
     """What there is to say of a step in one line."""
     found = state.step(step.id)

@@ -14,6 +14,7 @@ from tests.tui import scenario
 from tests.tui.scenario import RUNBOOK
 from tests.tui.scripted import ME, ScriptedClient
 from tui import summary
+from tui.marks import mark, status_words
 from tui.summary import TaskStatus
 
 
@@ -129,15 +130,15 @@ def test_who_is_here() -> None:
 
 def test_every_status_has_a_mark_of_its_own() -> None:
     step = RUNBOOK.step("5.1")
-    marks = [summary.mark(step, StepState(status)) for status in StepStatus]
-    marks.append(summary.mark(RUNBOOK.step("3.1"), StepState()))
+    marks = [mark(step, StepState(status)) for status in StepStatus]
+    marks.append(mark(RUNBOOK.step("3.1"), StepState()))
     assert len(set(marks)) == len(marks)
 
 
 def test_ticked_says_by_whom_and_that_nobody_checked() -> None:
     client = begun()
     client.say(e.StepTicked(step="1.1"))
-    assert summary.status_words(RUNBOOK.step("1.1"), state_of(client).step("1.1")) == "ticked by anna, unverified"
+    assert status_words(RUNBOOK.step("1.1"), state_of(client).step("1.1")) == "ticked by anna, unverified"
 
 
 def test_configured_targets_are_named_without_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,19 +18,10 @@ from core.settings import Settings
 from tui import text
 from tui.cli.output import Output
 from tui.cli.runs import existing_run
+from tui.marks import mark
 from tui.summary import main_target, present_names, proved, summarize, target_words, way_back
 
 RUNBOOKS = {runbook.name: runbook for runbook in (RECOVERY, CONVERSION)}
-
-MARKS = {
-    StepStatus.DONE: "[x]",
-    StepStatus.TICKED: "[t]",
-    StepStatus.RUNNING: "[>]",
-    StepStatus.ASKING: "[?]",
-    StepStatus.FAILED: "[!]",
-    StepStatus.UNDECIDED: "[?]",
-    StepStatus.TODO: "[ ]",
-}
 
 
 async def run(given: argparse.Namespace, settings: Settings, output: Output) -> int:
@@ -64,7 +55,7 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
                 continue
             by = found.actor.name if found.actor else "nobody"
             vouched = f" (ticked by {by}, unverified)" if found.status is StepStatus.TICKED else ""
-            yield f"     {MARKS[found.status]} {step.id} {step.title}{vouched}: {text.clean(found.summary or found.status.value)}"
+            yield f"     {mark(step, found)} {step.id} {step.title}{vouched}: {text.clean(found.summary or found.status.value)}"
             if found.status is StepStatus.FAILED:
                 yield f"         {text.clean(found.database)} {text.clean(found.advice)}"
     for question in state.questions.values():

@@ -8,7 +8,8 @@ from textual.content import Content
 
 from core.runbook.model import Step
 from core.runbook.state import StepState
-from tui import style, summary, text
+from tui import style, text
+from tui.marks import mark
 from tui.store import Entry
 from tui.summary import TaskStatus, TaskSummary
 from tui.text import Cell
@@ -94,7 +95,7 @@ def _step(width: int, step: Step) -> Content:
     """A step of a task to which nothing has happened yet."""
     return text.row(
         width,
-        Cell(summary.mark(step, StepState()), 4, style.QUIET),
+        Cell(mark(step, StepState()), 4, style.QUIET),
         Cell(step.id, 5, style.QUIET),
         Cell(step.title, None, style.QUIET),
     )

@@ -13,6 +13,7 @@ from core.runbook.state import RunState, StepState, StepStatus
 from core.runbook.timeline import task_time
 from core.settings import Settings
 from tui import style, summary, text
+from tui.marks import mark, status_words
 from tui.sentences import value_words
 from tui.summary import Readings
 from tui.text import Cell
@@ -28,7 +29,7 @@ def step_row(width: int, step: Step, state: RunState, settings: Settings, now: d
     """A line of the list."""
     found = state.step(step.id)
     looks = style.STEP[found.status]
-    words = summary.status_words(step, found)
+    words = status_words(step, found)
     if found.status is StepStatus.TODO and step.built and summary.closed_gates(step, state, settings):
         words, looks = "locked", style.QUIET
     if found.status is StepStatus.TICKED and width < ROOMY:
@@ -37,7 +38,7 @@ def step_row(width: int, step: Step, state: RunState, settings: Settings, now: d
     return text.row(
         width,
         Cell(">" if marked else "", 2, style.KEY),
-        Cell(summary.mark(step, found), 4, looks),
+        Cell(mark(step, found), 4, looks),
         Cell(step.id, 5, style.QUIET),
         Cell(step.title, None, style.STRONG if marked else ""),
         Cell("", 1),
@@ -58,7 +59,7 @@ def step_detail(
         Content.assemble(
             (f"{step.id} {text.clean(step.title)}", style.STRONG),
             "  ",
-            (text.clean(summary.status_words(step, found)), style.STEP[found.status]),
+            (text.clean(status_words(step, found)), style.STEP[found.status]),
             (f"  {summary.how(step)}" if found.status is StepStatus.TODO else "", style.QUIET),
         )
     ]
