@@ -213,9 +213,9 @@ async def _run(
                     phases=tuple(phases),
                     proof=proof,
                     outcome=outcome,
+                    after_commit=after_commit,
                     log=log.path.name,
                     log_error=log.error,
-                    after_commit=after_commit,
                 )
             )
             await context.file(REPORT_FILE, text.encode())

@@ -24,9 +24,9 @@ class ConversionReport:
         where: the connection in words, without secrets.
         accepted: the warnings that were accepted before it began.
         outcome: `committed`, `rolled back`, or that it is not decided yet.
+        after_commit: what leads back from it once it is committed, in a sentence.
         log: name of the statement log in the run directory.
         log_error: why the log is incomplete, None when it is whole.
-        after_commit: what leads back from it once it is committed.
     """
 
     target: str
@@ -38,9 +38,9 @@ class ConversionReport:
     phases: tuple[PhaseFinished, ...]
     proof: Proof
     outcome: str
+    after_commit: str
     log: str
     log_error: str | None = None
-    after_commit: str = ""
 
 
 def tally_lines(tallies: Iterable[Tally]) -> list[str]:

@@ -78,9 +78,13 @@ def way_back(
 
 
 def _last_conversion(state: RunState, target: str) -> ConversionState | None:
-    """The conversion of the target that has touched it last: a transaction that was never opened has not."""
+    """The conversion of the target that has touched it last: one that was never opened has not, nor a failed undo."""
     known = (*state.conversions.values(), *state.committed.values())
-    opened = [(c.opened, c) for c in known if c.target == target and c.opened is not None]
+    opened = [
+        (c.opened, c)
+        for c in known
+        if c.target == target and c.opened is not None and not (c.undoes and c.outcome == "rolled_back")
+    ]
     return max(opened, key=lambda pair: pair[0])[1] if opened else None
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from core.events import Actor, Json
 from core.runbook import facts, gates
+from core.runbook.conversion_state import ConversionState
 from core.runbook.model import Step, StepKind
 from core.runbook.state import RunState, StepState, StepStatus
 from core.settings import Settings
@@ -106,3 +107,27 @@ def test_values_in_words() -> None:
     assert gates.rehearsal(run, Settings()).value == "proved (contents) and rolled back"
     assert gates.decision(run, Settings()).value == "approach A"
     assert "2026-03-07 02:30 UTC" in gates.investigation(run, Settings()).value
+
+
+# --- what is committed and can be undone -------------------------------------------------------------------------------
+
+COMMITTED = ConversionState("7.3", "production", "plan", (), (), xid="77", opened=AT, ended=AT, outcome="committed")
+UNDO_GATE = gates.committed("7.3", "production")
+
+
+def test_only_what_is_committed_can_be_undone() -> None:
+    assert UNDO_GATE(RunState(), Settings()).value == "nothing is committed"
+    report = UNDO_GATE(RunState(committed={"production": COMMITTED}), Settings())
+    assert (report.open, report.value) == (True, "transaction 77 is committed")
+
+
+def test_what_is_undone_is_not_undone_again() -> None:
+    undone = replace(COMMITTED, step="7.3-undo")
+    report = UNDO_GATE(RunState(committed={"production": undone}), Settings())
+    assert (report.open, report.value) == (False, "it is undone already")
+
+
+def test_migrations_close_the_way_back() -> None:
+    migrated = {"7.5": StepState(StepStatus.DONE, started=AT, ended=AT)}
+    report = UNDO_GATE(RunState(committed={"production": COMMITTED}, steps=migrated), Settings())
+    assert (report.open, report.value) == (False, "what has happened since leaves only the backup")

@@ -248,8 +248,21 @@ def test_gates_stand_where_they_must() -> None:
     assert {step.id: len(step.gates) for step in STEPS if step.gates} == {"5.1": 1, "7.3": 7}
 
 
+def test_the_ways_back_are_steps_that_count_nowhere() -> None:
+    ways = {step.id: step.kind for task in RECOVERY.tasks for step in task.ways_back}
+    assert ways == {
+        "5.1-undo": StepKind.DESTRUCTIVE,
+        "7.3-undoable": StepKind.AUTOMATIC,
+        "7.3-undo": StepKind.DESTRUCTIVE,
+    }
+    for way in ways:
+        step = RECOVERY.step(way)
+        assert step not in STEPS
+        assert not any(gate(RunState(), Settings()).open for gate in step.gates)
+
+
 def test_a_gate_leads_to_a_step_that_exists() -> None:
-    for step in STEPS:
+    for step in (*STEPS, *(step for task in RECOVERY.tasks for step in task.ways_back)):
         for report in gates.reports(step, RunState(), Settings()):
             assert report.opens is not None
             RECOVERY.step(report.opens)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from core.errors import UsageError
 from core.events import PhaseFinished, Tally
+from core.postgres.catalog import Catalog
 from core.postgres.identity import Identity
 from core.retype.estimate import Timing, Timings, estimate
 from core.retype.model import Blocker, Phase, Plan, PlanWarning, Scope, ScopedColumn, SoftReference, Statement, TypePair
@@ -20,7 +22,7 @@ from core.runbook.investigation import render as render_findings
 from core.runbook.markdown import block, code, table
 from core.runbook.rehearsal import Rehearsal, not_rehearsed, statements_of
 from core.runbook.words import counted, size, span
-from tests.catalogs import CatalogBuilder
+from tests.catalogs import SERVER, CatalogBuilder
 
 HOSTILE = "x`; **bold** <script> | [/red]"
 AT = datetime(2026, 3, 7, 2, 30, tzinfo=UTC)
@@ -208,7 +210,7 @@ def test_confirmation_binds_the_name_and_says_what_it_costs() -> None:
     assert words.default == "cancel"
     assert words.locks[0].startswith("1 table, exclusively")
     assert words.locks[1] == "users"
-    assert "COMMIT cannot be taken back" in words.cannot_undo[0]
+    assert "COMMIT cannot be rolled back: afterwards the undo" in words.cannot_undo[0]
     assert "rolls back" in words.way_back
     assert words.checked == ("a",)
     assert words.details[0] == "b"
@@ -226,13 +228,23 @@ def test_confirmation_of_many_tables_stays_short() -> None:
 
 def test_commit_takes_the_typed_name_and_an_unanswered_question_is_a_rollback() -> None:
     plan = make_plan()
-    words = questions.commit("production", estimate(plan), ("all rows are there",), ("Total 1",))
+    words = questions.commit(
+        "production", estimate(plan), ("all rows are there",), ("Total 1",), "The undo leads back."
+    )
     assert words.default == "rollback"
     assert {choice.name: choice.phrase for choice in words.choices} == {
         "commit": plan.identity.database,
         "rollback": None,
     }
     assert words.checked == ("all rows are there",)
+    assert words.cannot_undo == ("COMMIT cannot be rolled back. The undo leads back.",)
+
+
+def test_the_confirmation_of_an_undo_says_so() -> None:
+    undo = replace(make_plan(), goal=Catalog(server=SERVER))
+    words = questions.confirmation("production", estimate(undo))
+    assert words.title.startswith("Undo the conversion of the production database app")
+    assert "only another conversion, or the backup" in words.cannot_undo[0]
 
 
 # --- the conversion's report -------------------------------------------------------------------------------------------
@@ -257,7 +269,7 @@ def test_counts_read_as_in_the_action_plan() -> None:
 @pytest.mark.parametrize(
     ("outcome", "way_back"),
     [
-        ("committed", "conversion the other way"),
+        ("committed", "Step 7.3-undo leads back."),
         ("rolled back", "nothing to go back from"),
         ("proved, not decided yet", "ROLLBACK, in about"),
     ],
@@ -278,6 +290,7 @@ def test_conversion_report(outcome: str, way_back: str) -> None:
             ),
             proof=Proof("counts", True, ("All 2 tables have their rows.",), ()),
             outcome=outcome,
+            after_commit="Step 7.3-undo leads back.",
             log="conversion.log",
             log_error="conversion.log: No space left on device",
         )

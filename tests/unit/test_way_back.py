@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core import events as e
+from core.runbook.facts import CONVERSION_UNDOABLE
 from core.runbook.state import RunState, fold_all
 from core.runbook.way_back import Way, way_back
 
@@ -18,10 +19,19 @@ SENT = e.CommitSent(step="7.3", target="production", xid="77")
 ROLLED_BACK = e.TransactionEnded(step="7.3", target="production", outcome="rolled_back", seconds=60)
 UNDECIDED = e.TransactionEnded(step="7.3", target="production", outcome="undecided", seconds=60)
 COMMITTED = e.TransactionEnded(step="7.3", target="production", outcome="committed", seconds=60)
+UNDO_OPENED = e.TransactionOpened(step="7.3-undo", target="production", xid="78", backend_pid=1)
+UNDO_SENT = e.CommitSent(step="7.3-undo", target="production", xid="78")
+UNDONE = e.TransactionEnded(step="7.3-undo", target="production", outcome="committed", seconds=60)
+NOT_UNDONE = e.TransactionEnded(step="7.3-undo", target="production", outcome="rolled_back", seconds=60)
+DONE: tuple[e.Event, ...] = (PLANNED, OPENED, SENT, COMMITTED)
 REHEARSED = (
     e.TransactionOpened(step="5.1", target="test", xid="12", backend_pid=1),
     e.TransactionEnded(step="5.1", target="test", outcome="committed", seconds=50),
 )
+
+
+def undoable(found: bool) -> e.Event:
+    return e.FactRecorded(step="7.3-undoable", name=CONVERSION_UNDOABLE, value=found)
 
 
 def after(*events: e.Event) -> RunState:
@@ -52,6 +62,14 @@ def after(*events: e.Event) -> RunState:
         ((e.StepTicked(step="7.5"), PLANNED, OPENED, SENT, COMMITTED), Way.REVERSE),
         ((PLANNED, OPENED, ROLLED_BACK, e.StepTicked(step="7.5")), Way.NOTHING),
         ((PLANNED, OPENED, ROLLED_BACK, PLANNED, OPENED), Way.ROLLBACK),
+        ((*DONE, UNDO_OPENED), Way.ROLLBACK),
+        ((*DONE, UNDO_OPENED, UNDO_SENT), Way.UNKNOWN),
+        ((*DONE, UNDO_OPENED, UNDO_SENT, UNDONE), Way.NOTHING),
+        ((*DONE, UNDO_OPENED, NOT_UNDONE), Way.REVERSE),
+        ((*DONE, UNDO_OPENED, UNDO_SENT, UNDONE, *DONE), Way.REVERSE),
+        ((*DONE, undoable(True)), Way.REVERSE),
+        ((*DONE, undoable(False)), Way.BACKUP),
+        ((undoable(False), *DONE), Way.REVERSE),
     ],
 )
 def test_the_way_back_at_every_moment(events: tuple[e.Event, ...], way: Way) -> None:
