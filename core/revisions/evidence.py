@@ -115,15 +115,18 @@ class _Timeline:
 _Timelines = dict[Item, dict[str, _Timeline]]
 
 
-def weigh(replay: Replay, live: Schema, live_major: int) -> Evidence:
+def weigh(replay: Replay, live: Schema, live_major: int, converted: Iterable[TypePair] = ()) -> Evidence:
     """Compare a live schema with a replayed history.
 
     Args:
         live: as `schema_of` gave it.
         live_major: major version of the live server.
+        converted: types that a conversion has just exchanged, and may have left or taken along in single columns.
     """
     timelines = _timelines(replay)
     pairs = key_type_pairs(timelines, live)
+    for pair in converted:
+        pairs |= {pair, TypePair(pair.wanted, pair.live)}
     spelling = Spelling(pairs, other_server=live_major != replay.server_major)
     live, renamed = _under_known_names(timelines, live, spelling)
     weighing = _Weighing(replay, timelines, live, spelling)

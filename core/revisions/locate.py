@@ -70,7 +70,7 @@ class Location:
         candidates: the answers to choose from when it must be asked, the likeliest first.
         evidence: for each revision.
         pending: what is still to be run from `rows`, or from the first candidate.
-        key_types: the difference of types that runs through the whole database.
+        key_types: the differences of type that count as applied all the same.
         unmade: what is in the schema and no revision makes.
         early: what is in the schema although the revision that makes it has not run.
         obstacles: on what the pending revisions will fail.
@@ -93,7 +93,7 @@ class Location:
     notes: tuple[str, ...] = ()
 
 
-def locate(replay: Replay, live: Schema, live_major: int, claim: Claim) -> Location:
+def locate(replay: Replay, live: Schema, live_major: int, claim: Claim, converted: Iterable[TypePair] = ()) -> Location:
     """Find the revisions that a schema is at.
 
     Args:
@@ -101,8 +101,10 @@ def locate(replay: Replay, live: Schema, live_major: int, claim: Claim) -> Locat
         live: as `schema_of` gave it, with the replay's version table.
         live_major: major version of the live server.
         claim: what its version table says.
+        converted: types that a conversion has just exchanged: columns that it left, or took along, count as applied but
+            for key types. Not before: tables made by hand with the old type would count so, too.
     """
-    evidence = weigh(replay, live, live_major)
+    evidence = weigh(replay, live, live_major, converted)
     frontier = _Frontier(replay, evidence, claim)
     rows, candidates, verdict = frontier.decide()
     graph = replay.graph

@@ -99,7 +99,8 @@ def _lines(survey: Survey) -> Iterator[str]:
         yield f"  {_at(candidate.rows)}{mark} if {candidate.question}"
     for pair in location.key_types:
         columns = sum((d.live, d.wanted) == (pair.live, pair.wanted) for d in location.type_differences)
-        yield f"Key types throughout: {pair} ({columns} columns)."
+        if columns:
+            yield f"Key types: {pair} ({columns} columns)."
     yield from location.notes
     yield ""
     yield "Evidence, revision by revision:"

@@ -24,6 +24,7 @@ from core.revisions.obstacles import Obstacle
 from core.revisions.process import Log
 from core.revisions.replay import Replay, ReplayProgress, read_graph, replay
 from core.revisions.schema import Item, schema_of
+from core.revisions.spelling import TypePair
 from core.revisions.version_table import Claim, read_claim
 
 # Stands in for an extension that a server without OpenSSL does not have, and that many histories begin with.
@@ -54,6 +55,7 @@ async def survey(
     scratch: ConnectionSpec | None,
     log: Log,
     catalog: Catalog | None = None,
+    converted: Iterable[TypePair] = (),
     cache: Path | None = None,
     progress: Callable[[ReplayProgress], None] = lambda _: None,
 ) -> Survey:
@@ -65,6 +67,7 @@ async def survey(
         scratch: where the history is replayed: a login that may create databases; None for a server of our own.
         log: takes what the application prints.
         catalog: of the live database, where it has been read already.
+        converted: types that a conversion has just exchanged (see `locate`), as (live, wanted).
         cache: a directory to keep replays in; None for the default.
         progress: told of each replayed revision.
 
@@ -97,7 +100,7 @@ async def survey(
         table = replayed.graph.version_table
         claim: Claim = await read_claim(connection, table)
         major = catalog.server.version_num // 10_000
-        location = locate(replayed, schema_of(catalog, table), major, claim)
+        location = locate(replayed, schema_of(catalog, table), major, claim, converted)
         holding = await _holding_rows(connection, location.obstacles)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         if lost(error):

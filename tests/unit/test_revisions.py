@@ -106,6 +106,19 @@ def test_keys_of_another_type_where_only_a_few_tables_have_them() -> None:
     assert [candidate.rows for candidate in location.candidates] == [("r2",), ("r1",)]
 
 
+def test_after_a_conversion_the_columns_that_it_left_or_took_along_are_no_drift() -> None:
+    replay = history((table("t", "id character varying(36)", "tenant uuid", "a text"), "CREATE"))
+    live = table("t", "id uuid", "tenant character varying(36)", "a text")
+    assert locate(replay, live, 18, Claim(None)).rows is None
+    location = locate(replay, live, 18, Claim(None), [TypePair("uuid", "character varying(36)")])
+    assert location.rows == ("r1",)
+    assert str(location.evidence[0]) == "r1 APPLIED 4/4 (but for key types 2)"
+    assert [(d.column, d.wanted) for d in location.type_differences] == [
+        ("id", "character varying(36)"),
+        ("tenant", "uuid"),
+    ]
+
+
 def test_a_data_only_revision_at_the_claim_is_believed_and_elsewhere_asked() -> None:
     replay = history((table("t", "a integer"), "CREATE"), (table("t", "a integer"), "UPDATE t SET a = 1"))
     live = table("t", "a integer")
