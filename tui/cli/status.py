@@ -19,7 +19,7 @@ from tui import text
 from tui.cli.output import Output
 from tui.cli.runs import existing_run
 from tui.marks import mark
-from tui.summary import main_target, present_names, proved, summarize, target_words, way_back
+from tui.summary import main_target, present_names, proved, steps_shown, summarize, target_words, way_back
 
 RUNBOOKS = {runbook.name: runbook for runbook in (RECOVERY, CONVERSION)}
 
@@ -49,7 +49,7 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
         summary = summarize(task, state, settings, {}, now)
         worked = text.duration(summary.worked) if summary.worked else ""
         yield f"{task.number:2} {task.title:<34} {summary.status.value:<12} {summary.bar} {summary.tally:<8} {worked}"
-        for step in task.steps:
+        for step in task.all_steps:
             found = state.step(step.id)
             if found.status is StepStatus.TODO:
                 continue
@@ -95,7 +95,7 @@ def _document(directory: Path, runbook: Runbook, state: RunState, settings: Sett
                         "started": found.started,
                         "ended": found.ended,
                     }
-                    for step in task.steps
+                    for step in steps_shown(task, state, settings)
                     for found in (state.step(step.id),)
                 ],
             }

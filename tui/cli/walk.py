@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.demo.alembic import run_alembic
 from core.demo.incident import HEAD_REVISION
@@ -20,11 +20,9 @@ from core.runbook.model import Step
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import RunState, StepStatus
+from tui.cli.demo_host import Demo
 from tui.cli.follow import Answer, Follower
 from tui.cli.output import Output
-
-if TYPE_CHECKING:
-    from tui.cli.demo import Demo
 
 NAME = "demo"
 NOTE = "the demo's word for it"
