@@ -7,7 +7,6 @@ no answer, or no single one.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ import asyncpg
 from core.errors import QueryFailed
 from core.postgres.catalog import Address, Catalog
 from core.postgres.sql import qualified, quote_identifier
-from core.redaction import redactor
 from core.retype.clone import Clone, Progress, without_roles
 from core.retype.closure import Closure, close_over
 from core.retype.dependents import columns, indexes
@@ -25,14 +23,13 @@ from core.retype.model import Phase, Repair, Scope, Statement
 from core.retype.names import column_name
 from core.retype.parts import Part
 from core.retype.plan import statements_towards
-from core.retype.repair.casts import Candidate, candidates
-from core.retype.repair.complaints import Complaint, problem
+from core.retype.repair.answers import Unanswered, answer
+from core.retype.repair.complaints import Complaint
 from core.retype.repair.definitions import Definition, definitions_of, object_of, with_repairs
-from core.retype.repair.syntax import Edit, edited
+from core.retype.repair.said import complaint_of, speak_plainly
 from core.retype.repair.words import Words, domains_over, narrow_type, words_of
 from core.retype.transaction import SETTINGS
 
-MOST_ROUNDS = 100
 MOST_EXCERPT = 120
 _BEFORE_PUTTING_BACK = (Phase.DETACH, Phase.RETYPE_KEYS, Phase.RETYPE_REFERENCES)
 # The object is not there: the clone lacks it, or what it uses.
@@ -139,9 +136,7 @@ class _Trial:
     async def prepare(self) -> None:
         for name in ("search_path", "row_security", "check_function_bodies", "standard_conforming_strings"):
             await self.connection.execute(f"SET LOCAL {name} = {SETTINGS[name]}")
-        with contextlib.suppress(asyncpg.InsufficientPrivilegeError):  # what is said in other words is not understood
-            async with self.connection.transaction():
-                await self.connection.execute("SET LOCAL lc_messages = 'C'")
+        await speak_plainly(self.connection, locally=True)
 
     async def run(self, progress: Progress) -> Outcome:
         await self._make_plain()
@@ -212,45 +207,17 @@ class _Trial:
         return repairs if complaint is None else Refusal(create.object, complaint.message)
 
     async def _settle(self, definition: Definition) -> Repair | Refusal | None:
-        """Answer one complaint after the other; None if there is none."""
-        part = definition.part
-        reasons: dict[str, None] = {}
-        for _ in range(MOST_ROUNDS):
-            complaint = await self._look(definition, part)
-            if complaint is None:
-                break
-            found = await self._answer(definition, part, complaint)
-            if not isinstance(found, Candidate):
-                return _refusal(definition, part, complaint, ambiguous=found)
-            part = edited(part, _shifted(found.edits, -len(definition.before)))
-            reasons[found.reason] = None
-        else:
-            return Refusal(definition.object, f"it needs more than {MOST_ROUNDS} casts")
-        if not reasons:
+        """Answer what there is to complain about; None if there is nothing."""
+
+        async def look(part: str) -> Complaint | None:
+            return await self._attempt(definition.statement(part), keep=False, only_parse=definition.is_probe)
+
+        result = await answer(definition.before, definition.part, definition.after, look, self.words)
+        if isinstance(result, Unanswered):
+            return _refusal(definition, result)
+        if not result.reasons:
             return None
-        return Repair(definition.object, definition.text, definition.with_part(part), "; ".join(reasons))
-
-    async def _answer(self, definition: Definition, part: str, complaint: Complaint) -> Candidate | bool:
-        """The one candidate that the server takes; otherwise whether there were several."""
-        about = problem(complaint)
-        if about is None:
-            return False
-        sql = definition.statement(part)
-        start, end = len(definition.before), len(definition.before) + len(part)
-        for group in candidates(sql, complaint, about, self.words):
-            accepted: list[Candidate] = []
-            for candidate in dict.fromkeys(group):
-                if all(start <= edit.start and edit.end <= end for edit in candidate.edits):
-                    changed = edited(part, _shifted(candidate.edits, -start))
-                    if _is_answered(complaint, await self._look(definition, changed), candidate.edits):
-                        accepted.append(candidate)
-            if accepted:
-                return accepted[0] if len(accepted) == 1 else True
-        return False
-
-    async def _look(self, definition: Definition, part: str) -> Complaint | None:
-        sql = definition.statement(part)
-        return await self._attempt(sql, keep=False, only_parse=definition.is_probe)
+        return Repair(definition.object, definition.text, definition.with_part(result.part), "; ".join(result.reasons))
 
     async def _attempt(self, sql: str, *, keep: bool, only_parse: bool = False) -> Complaint | None:
         """Run the statement, and undo it unless it is to be kept; what the server complains about."""
@@ -261,7 +228,7 @@ class _Trial:
                 else:
                     await self.connection.execute(sql)
         except asyncpg.PostgresError as error:
-            return _complaint(error)
+            return complaint_of(error)
         return None
 
     @asynccontextmanager
@@ -313,45 +280,13 @@ def _one_after_the_other(first: list[Repair], second: list[Repair]) -> list[Repa
     return [*joined, *further.values()]
 
 
-def _complaint(error: asyncpg.PostgresError) -> Complaint:
-    position = getattr(error, "position", None)
-    return Complaint(
-        sqlstate=error.sqlstate or "",
-        message=redactor.redact(getattr(error, "message", None) or str(error)),
-        detail=getattr(error, "detail", None) or "",
-        position=int(position) - 1 if position else None,
-    )
-
-
-def _is_answered(before: Complaint, after: Complaint | None, edits: tuple[Edit, ...]) -> bool:
-    """Whether the complaint is gone: there is none, or another one that a cast could answer too."""
-    if after is None:
-        return True
-    was, now = problem(before), problem(after)
-    if now is None:
-        return False
-    if after.position is None:
-        return before.position is not None or was != now
-    if before.position is None:
-        return was != now or not any(
-            _moved(e.start, edits) - len(e.text) <= after.position < _moved(e.start, edits) for e in edits
-        )
-    return type(was) is not type(now) or after.position != _moved(before.position, edits)
-
-
-def _moved(position: int, edits: tuple[Edit, ...]) -> int:
-    """Where a place of the text is after the edits; what is put right at it goes before."""
-    return position + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= position)
-
-
-def _shifted(edits: tuple[Edit, ...], by: int) -> tuple[Edit, ...]:
-    return tuple(Edit(edit.start + by, edit.end + by, edit.text) for edit in edits)
-
-
-def _refusal(definition: Definition, part: str, complaint: Complaint, *, ambiguous: bool) -> Refusal:
+def _refusal(definition: Definition, left: Unanswered) -> Refusal:
+    complaint = left.complaint
+    if complaint is None:
+        return Refusal(definition.object, "it needs too many casts")
     excerpt = ""
     if complaint.position is not None:
-        sql = definition.statement(part)
+        sql = definition.statement(left.part)
         start = max(len(definition.before), complaint.position - MOST_EXCERPT // 2)
         excerpt = " ".join(sql[start : start + MOST_EXCERPT].split())
-    return Refusal(definition.object, complaint.message, excerpt, ambiguous)
+    return Refusal(definition.object, complaint.message, excerpt, left.ambiguous)
