@@ -162,6 +162,11 @@ UUID_TO_VARCHAR: Mapping[str, Case] = {
         "CREATE VIEW v AS SELECT a.n, t.x FROM a LEFT JOIN t USING (id)",
         {"view v": ("LEFT JOIN t ON ((a.id = (t.id)::text)));",)},
     ),
+    "using two keys": Case(
+        "CREATE TABLE t (id uuid, parent uuid, x int); INSERT INTO t VALUES ('{2}', '{1}', 7), ('{3}', '{2}', 8);"
+        "CREATE VIEW v AS SELECT a.n, t.x FROM a JOIN t USING (parent, id)",
+        {"view v": ("JOIN t ON ((a.parent = (t.parent)::text) AND (a.id = (t.id)::text)));",)},
+    ),
     "using two, and one further": Case(
         "CREATE TABLE t (id uuid, n int, x int); INSERT INTO t VALUES ('{2}', 2, 7), ('{3}', 3, 8), ('{4}', 3, 9);"
         "CREATE VIEW v AS SELECT a.n, t.x, u.n AS m FROM a JOIN t USING (id, n) JOIN s u ON u.uid = a.id",

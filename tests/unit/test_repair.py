@@ -193,6 +193,10 @@ def test_whatever_stands_beside_an_operator_can_be_cast(expression: str) -> None
             [["SELECT 1 FROM a JOIN b ON ((a.id = (b.id)::text))"]],
         ),
         (
+            "SELECT 1 FROM a JOIN b USING (id)", "JOIN/USING types uuid and character varying cannot be matched",
+            [["SELECT 1 FROM a JOIN b ON (((a.id)::text = b.id))"]],
+        ),
+        (
             "CREATE INDEX i ON t USING bloom (id public.uuid_bloom_ops)",
             'operator class "uuid_bloom_ops" does not accept data type character varying',
             [[

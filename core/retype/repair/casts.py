@@ -107,15 +107,20 @@ class _Search:
             return  # neither, or both: no cast of one side answers it
         narrow = left if on_left and left else right
         reason = f"{f'{left} ' if left else ''}{operator} {right} does not exist: {narrow} is compared as {self.words.common}"
-        if self.position is None:
-            for way in self.words.ways_to_common(narrow):
-                yield tuple(Candidate(edits, reason) for edits in joins.conditions(self.parsed, way, cast_left=on_left))
+        if self.position is None:  # the operator stands in no text: it is that of JOIN … USING
+            yield from self._joins(narrow, reason, cast_left=on_left)
             return
         for node in self._here():
             is_array = node.kind == "A_Expr" and node.fields["kind"] in _ARRAY_KINDS and not on_left
             sides = self._operands(node, on_left)
             yield from self._subsets(sides, narrow + ARRAY if is_array else narrow, reason)
             yield self._literals([path for side in sides for path in side])
+
+    def _joins(self, narrow: str, reason: str, *, cast_left: bool) -> Iterator[Group]:
+        for way in self.words.ways_to_common(narrow):
+            for count in range(1, joins.MOST_COLUMNS + 1):
+                found = joins.conditions(self.parsed, way, count, cast_left=cast_left)
+                yield tuple(Candidate(edits, reason) for edits in found)
 
     def _literals(self, paths: list[Path]) -> Group:
         """The literal itself as the common type, where no cast is allowed (a publication's row filter)."""
@@ -191,6 +196,10 @@ class _Search:
         if this_is == others_are:
             return
         narrow = this if this_is else so_far
+        if construct == "JOIN/USING":  # said by older servers, before they look for the operator
+            reason = f"{so_far} and {this} cannot be joined: {narrow} is compared as {self.words.common}"
+            yield from self._joins(narrow, reason, cast_left=others_are)
+            return
         reason = f"{construct} types {so_far} and {this} do not match: {narrow} becomes {self.words.branch}"
         for branches in self._branchings(construct):
             before, after = branches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from pglast.parser import ParseError
@@ -11,21 +11,24 @@ from pglast.parser import ParseError
 from core.postgres.sql import quote_identifier
 from core.retype.repair.syntax import Edit, Node, Parsed, Token, Tree, edited, without_places
 
+MOST_COLUMNS = 4
+"""Of a join USING, that are cast together."""
 _MERGED_FROM = {"JOIN_INNER": "larg", "JOIN_LEFT": "larg", "JOIN_RIGHT": "rarg"}
 
 
-def conditions(parsed: Parsed, way: str, *, cast_left: bool) -> Iterator[tuple[Edit, ...]]:
-    """Every join USING of the text, one at a time, with one of its columns cast.
+def conditions(parsed: Parsed, way: str, count: int, *, cast_left: bool) -> Iterator[tuple[Edit, ...]]:
+    """Every join USING of the text, one at a time, with some of its columns cast.
 
     Args:
-        way: what the column is cast to.
-        cast_left: whether the left side's column is cast, not the right side's.
+        way: what the columns are cast to.
+        count: how many of them are cast.
+        cast_left: whether the left side's columns are cast, not the right side's.
     """
     for node in parsed.nodes():
         names = (
             [name["String"]["sval"] for name in node.fields.get("usingClause", ())] if node.kind == "JoinExpr" else []
         )
-        for cast in names:
+        for cast in combinations(names, count):
             for condition in _on(node.fields, names, cast, way, cast_left=cast_left):
                 for start, end in _using_clauses(parsed, len(names)):
                     edit = Edit(start, end, f"ON ({condition})")
@@ -33,16 +36,16 @@ def conditions(parsed: Parsed, way: str, *, cast_left: bool) -> Iterator[tuple[E
                         yield (edit,)
 
 
-def _on(join: Tree, names: list[str], cast: str, way: str, *, cast_left: bool) -> Iterator[str]:
+def _on(join: Tree, names: list[str], cast: tuple[str, ...], way: str, *, cast_left: bool) -> Iterator[str]:
     """The condition, once for each pair of tables that could have the columns."""
     lefts, rights = (list(dict.fromkeys(_holders(join[side], names))) for side in ("larg", "rarg"))
     for left, right in product(lefts, rights):
         parts: list[str] = []
         for name in names:
             one, other = (f"{quote_identifier(table)}.{quote_identifier(name)}" for table in (left, right))
-            if name == cast and cast_left:
+            if name in cast and cast_left:
                 one = f"({one})::{way}"
-            elif name == cast:
+            elif name in cast:
                 other = f"({other})::{way}"
             parts.append(f"({one} = {other})")
         yield " AND ".join(parts)
