@@ -1,0 +1,186 @@
+"""The command line as scripts use it: the real program in a process of its own, its output and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.databases import Database
+
+# Mixed case, reserved words, two schemas; views on views, a policy, a trigger, a materialized view; no Alembic.
+SHOP = """
+CREATE SCHEMA "Order Desk";
+CREATE TABLE "User" (
+  "Id" uuid PRIMARY KEY DEFAULT gen_random_uuid(), "select" text, "Boss" uuid REFERENCES "User" ON DELETE SET NULL);
+CREATE TABLE "Order Desk"."order" (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  "user" uuid NOT NULL REFERENCES "User" ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+  "from" uuid REFERENCES "User", total numeric, UNIQUE (id, "user"));
+CREATE TABLE "Order Desk"."Line""Item" (
+  "order" uuid, "user" uuid, n int, PRIMARY KEY ("order", n),
+  FOREIGN KEY ("order", "user") REFERENCES "Order Desk"."order" (id, "user") MATCH FULL ON UPDATE CASCADE);
+CREATE INDEX "Idx On User" ON "Order Desk"."order" ("user") WHERE "from" IS NOT NULL;
+CREATE VIEW "View Of Orders" AS
+  SELECT o.id, u."select" FROM "Order Desk"."order" o JOIN "User" u ON u."Id" = o."user";
+CREATE VIEW nested AS SELECT * FROM "View Of Orders";
+CREATE MATERIALIZED VIEW mv AS SELECT "user", count(*) AS n FROM "Order Desk"."order" GROUP BY 1;
+CREATE UNIQUE INDEX ON mv ("user");
+CREATE POLICY "mine only" ON "User" USING ("Id"::text = current_setting('app.me', true));
+ALTER TABLE "User" ENABLE ROW LEVEL SECURITY;
+CREATE FUNCTION "Touch"() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER "T 1" BEFORE UPDATE OF "user" ON "Order Desk"."order" FOR EACH ROW
+  WHEN (OLD."user" IS DISTINCT FROM NEW."user") EXECUTE FUNCTION "Touch"();
+ALTER TABLE "Order Desk"."order" ADD CONSTRAINT "not self" CHECK ("user" <> "from") NOT VALID;
+GRANT SELECT ON "View Of Orders" TO PUBLIC;
+COMMENT ON VIEW nested IS 'It''s nested';
+INSERT INTO "User" ("select") SELECT 'u' || g FROM generate_series(1, 50) g;
+INSERT INTO "Order Desk"."order" ("user", total) SELECT "Id", 1 FROM "User";
+INSERT INTO "Order Desk"."Line""Item" SELECT id, "user", 1 FROM "Order Desk"."order";
+REFRESH MATERIALIZED VIEW mv;
+"""
+
+
+class CommandLine:
+    """Runs the program with a state directory and a configuration of its own."""
+
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PGRECAST_POSTGRES_BIN") if name in os.environ}
+        self.environment = {
+            **kept, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config"),
+            **environment,
+        }  # fmt: skip
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tui.cli", *arguments],
+            env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def facts(self, *arguments: str, status: int = 0) -> dict[str, Any]:
+        """The one JSON document on standard output, which is all that stands there."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def command(tmp_path: Path, database: Database) -> CommandLine:
+    return CommandLine(tmp_path, {"PGPASSWORD": database.password.get_secret_value()})
+
+
+@pytest.fixture
+async def shop(database: Database) -> Database:
+    connection = await database.connect()
+    await connection.execute(SHOP)
+    await connection.close()
+    return database
+
+
+def saved(command: CommandLine, database: Database, path: Path) -> Path:
+    path.write_text(command.run("fingerprint", "--dsn", database.dsn, "--json").stdout)
+    return path
+
+
+def test_a_conversion_there_and_nothing_but_the_types_differs(
+    command: CommandLine, shop: Database, tmp_path: Path
+) -> None:
+    plan = command.facts("plan", "--dsn", shop.dsn)
+    assert plan["blockers"] == []
+    assert plan["counts"]["foreign keys dropped"] == plan["counts"]["foreign keys recreated"] == 4
+    before = saved(command, shop, tmp_path / "before.json")
+
+    wrong = command.facts("convert", "--dsn", shop.dsn, "--confirm", "another", "--commit", status=3)
+    assert wrong["error"]["kind"] == "Refused"
+    untouched = command.facts("fingerprint", str(before), str(saved(command, shop, tmp_path / "wrong.json")))
+    assert untouched["differences"] == []
+
+    rolled_back = command.facts("convert", "--dsn", shop.dsn, "--confirm", shop.name, "--rollback")
+    assert (rolled_back["outcome"], rolled_back["proof"]["held"]) == ("rolled_back", True)
+    same = command.facts("fingerprint", str(before), str(saved(command, shop, tmp_path / "same.json")))
+    assert same["differences"] == []
+
+    report = tmp_path / "report.md"
+    done = command.facts("convert", "--dsn", shop.dsn, "--confirm", shop.name, "--commit", "--report", str(report))
+    assert (done["outcome"], done["proof"]["held"]) == ("committed", True)
+    assert "foreign keys" in report.read_text()
+    after = saved(command, shop, tmp_path / "after.json")
+    differences = command.facts("fingerprint", str(before), str(after), status=1)
+    assert set(differences["counts"]) == {"key type", "spelling"}
+    assert differences["counts"]["key type"] == 10
+
+    nothing_left = command.facts("plan", "--dsn", shop.dsn, status=3)
+    assert nothing_left["blockers"]
+
+
+def test_the_run_of_a_conversion_can_be_looked_at(command: CommandLine, shop: Database) -> None:
+    done = command.facts("convert", "--dsn", shop.dsn, "--confirm", shop.name, "--rollback")
+    status = command.facts("--run", done["run"], "status")
+    assert status["runbook"] == "conversion"
+    assert status["tasks"][0]["steps"][0]["status"] == "done"
+    assert "nothing has changed" in command.run("--run", done["run"], "status").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("plan", "--dsn", "postgresql://owner:obviously-fake@localhost/shop"), 2, "PGPASSWORD"),
+        (("plan", "--dsn", "nonsense://"), 2, "pgrecast:"),
+        (("plan", "--dsn", "postgresql://localhost:1/shop"), 1, "nothing listens there"),
+        (("convert", "--dsn", "postgresql://localhost:1/shop", "--confirm", "shop"), 2, "--commit"),
+        (("fingerprint", "only-one.json"), 2, "two files"),
+        (("--config", "missing.toml", "status"), 2, "missing.toml"),
+        (("status",), 2, "There is no run"),
+        (("console",), 2, "no terminal"),
+        (("watch",), 2, "no terminal"),
+        ((), 2, "no terminal"),
+        (("unknown",), 2, "invalid choice"),
+    ],
+)
+def test_bad_input_is_told_and_never_a_traceback(
+    command: CommandLine, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    done = command.run(*arguments)
+    assert done.returncode == status
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "obviously-fake" not in done.stdout + done.stderr
+
+
+def test_a_misspelt_section_names_the_right_one(command: CommandLine, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[conversoin]\nproof = 'counts'\n")
+    done = command.run("--config", str(config), "status")
+    assert done.returncode == 2
+    assert "did you mean conversion?" in done.stderr
+
+
+def test_a_server_that_asks_for_a_password(command: CommandLine, shop: Database) -> None:
+    del command.environment["PGPASSWORD"]
+    done = command.run("plan", "--dsn", shop.dsn)
+    assert done.returncode == 1
+    assert "PGPASSWORD" in done.stderr
+
+
+async def test_a_database_without_keys_of_the_type(command: CommandLine, database: Database) -> None:
+    connection = await database.connect()
+    await connection.execute("CREATE TABLE t (id bigint PRIMARY KEY)")
+    await connection.close()
+    assert command.facts("plan", "--dsn", database.dsn, status=3)["blockers"]
+    done = command.run("convert", "--dsn", database.dsn, "--confirm", database.name, "--commit")
+    assert done.returncode == 3
+    assert "uuid" in done.stderr
+
+
+async def test_a_half_converted_database_is_seen(command: CommandLine, database: Database) -> None:
+    connection = await database.connect()
+    await connection.execute(
+        "CREATE TABLE users (id varchar(36) PRIMARY KEY); CREATE TABLE deals (id uuid PRIMARY KEY, user_id uuid)"
+    )
+    await connection.close()
+    assert "users.id" in command.facts("plan", "--dsn", database.dsn)["already_converted"]
