@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -88,12 +88,12 @@ class TaskSummary:
 
 def summarize(task: Task, state: RunState, settings: Settings, readings: Readings, now: datetime) -> TaskSummary:
     """The task as it stands."""
-    states = {step.id: state.step(step.id) for step in task.steps}
-    done = sum(s.status is StepStatus.DONE for s in states.values())
-    ticked = sum(s.status is StepStatus.TICKED for s in states.values())
+    states = {step.id: state.step(step.id) for step in task.all_steps}
+    course = [states[step.id].status for step in task.steps]
+    done, ticked = course.count(StepStatus.DONE), course.count(StepStatus.TICKED)
     current = _current(task, states)
-    closed = missing(task, state, settings) if done + ticked == 0 else ()
-    status = _status(states, current, locked=bool(closed))
+    closed = missing(task, state, settings, now) if done + ticked == 0 else ()
+    status = _status(course, states[current.id].status if current else None, locked=bool(closed))
     if current is None:
         details = (_outcome(states.values()),)
     elif status is TaskStatus.LOCKED:
@@ -126,22 +126,32 @@ _THROUGH = frozenset({StepStatus.DONE, StepStatus.TICKED})
 
 def _current(task: Task, states: Mapping[str, StepState]) -> Step | None:
     for urgent, _ in _URGENCY:
-        for step in task.steps:
+        # A way back that failed leaves things as they were.
+        for step in task.steps if urgent is StepStatus.FAILED else task.all_steps:
             if states[step.id].status is urgent:
                 return step
     return next((step for step in task.steps if states[step.id].status not in _THROUGH), None)
 
 
-def _status(states: Mapping[str, StepState], current: Step | None, *, locked: bool) -> TaskStatus:
+def _status(course: Sequence[StepStatus], current: StepStatus | None, *, locked: bool) -> TaskStatus:
     if current is None:
-        proved = all(s.status is StepStatus.DONE for s in states.values())
-        return TaskStatus.DONE if proved else TaskStatus.TICKED
+        return TaskStatus.DONE if all(status is StepStatus.DONE for status in course) else TaskStatus.TICKED
     for found, status in _URGENCY:
-        if states[current.id].status is found:
+        if current is found:
             return status
     if locked:
         return TaskStatus.LOCKED
-    return TaskStatus.UNDER_WAY if any(s.status in _THROUGH for s in states.values()) else TaskStatus.TODO
+    return TaskStatus.UNDER_WAY if any(status in _THROUGH for status in course) else TaskStatus.TODO
+
+
+def steps_shown(task: Task, state: RunState, settings: Settings, now: datetime) -> tuple[Step, ...]:
+    """The task's steps, and of the ways back from them those that are open, or that something has happened to."""
+    ways = (
+        step
+        for step in task.ways_back
+        if state.step(step.id).status is not StepStatus.TODO or not closed_gates(step, state, settings, now)
+    )
+    return (*task.steps, *ways)
 
 
 def _outcome(states: Iterable[StepState]) -> str:
@@ -166,20 +176,20 @@ def step_time(state: StepState, now: datetime) -> timedelta | None:
     return max(timedelta(), (state.ended or now) - state.started)
 
 
-def missing(task: Task, state: RunState, settings: Settings) -> tuple[GateReport, ...]:
+def missing(task: Task, state: RunState, settings: Settings, now: datetime) -> tuple[GateReport, ...]:
     """Closed gates of the task's steps that another task opens, each once."""
     found: dict[str, GateReport] = {}
     for step in task.steps:
-        for gate in closed_gates(step, state, settings):
+        for gate in closed_gates(step, state, settings, now):
             if gate.opens and task_of(gate.opens) != task.number:
                 found.setdefault(gate.name, gate)
     return tuple(found.values())
 
 
-def closed_gates(step: Step, state: RunState, settings: Settings) -> list[GateReport]:
+def closed_gates(step: Step, state: RunState, settings: Settings, now: datetime) -> list[GateReport]:
     """The step's gates that are neither open nor overridden."""
     overridden = state.overrides.get(step.id, {})
-    return [gate for gate in reports(step, state, settings) if not gate.open and gate.name not in overridden]
+    return [gate for gate in reports(step, state, settings, now) if not gate.open and gate.name not in overridden]
 
 
 def can_tick(step: Step) -> bool:
@@ -210,7 +220,7 @@ def step_line(step: Step, state: RunState, settings: Settings, readings: Reading
         case StepStatus.DONE | StepStatus.TICKED:
             return found.summary or step.title
         case StepStatus.TODO:
-            closed = closed_gates(step, state, settings)
+            closed = closed_gates(step, state, settings, now)
             if closed:
                 return f"next {step.id} {step.title}: needs {closed[0].condition}"
             return f"next {step.id} {step.title} ({how(step)})"

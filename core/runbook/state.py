@@ -317,6 +317,8 @@ def _convert(state: RunState, event: ConversionEvent, at: datetime) -> RunState:
     state = replace(state, conversions=_with(state.conversions, event.step, conversion))
     if conversion.outcome != "committed":
         return state
+    if conversion.undoes:  # what it had proved is true no more
+        state = _step(state, conversion.undoes, status=StepStatus.TODO, summary="undone")
     return replace(state, committed=_with(state.committed, conversion.target, conversion))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from core import events as e
 from core.runbook.facts import WINDOW_CHOSEN
+from core.runbook.recovery import RECOVERY
 from core.runbook.state import RunState, StepState, StepStatus, fold_all
 from core.settings import Settings
 from tests.tui import scenario
@@ -67,6 +68,29 @@ def test_what_is_urgent_comes_first() -> None:
     assert task(1, client).status is TaskStatus.RUNNING
     client.say(e.StepReconciled(step="1.3", outcome="undecided", found="the server does not answer"))
     assert task(1, client).status is TaskStatus.UNDECIDED
+
+
+def test_the_ways_back_are_shown_when_they_are_open() -> None:
+    client = begun()
+    seven = RECOVERY.tasks[6]
+
+    def shown() -> list[str]:
+        return [step.id for step in summary.steps_shown(seven, state_of(client), Settings(), client.clock())]
+
+    course = [step.id for step in seven.steps]
+    assert shown() == course
+    client.say(e.TransactionOpened(step="7.3", target="production", xid="7", backend_pid=1))
+    client.say(e.TransactionEnded(step="7.3", target="production", outcome="committed", seconds=1))
+    client.say(e.StepFinished(step="7.3", summary="committed"))
+    assert shown() == [*course, "7.3-undoable", "7.3-undo"]
+    client.say(e.StepStarted(step="7.3-undo"))
+    found = summary.summarize(seven, state_of(client), Settings(), {}, client.clock())
+    assert (found.status, found.total) == (TaskStatus.RUNNING, len(course))
+    assert found.current is not None
+    assert found.current.id == "7.3-undo"
+    client.say(e.StepFailed(step="7.3-undo", error="Refused", what="No.", state="As it was.", advice=""))
+    found = summary.summarize(seven, state_of(client), Settings(), {}, client.clock())
+    assert found.status is TaskStatus.UNDER_WAY
 
 
 def test_a_running_conversion_tells_phase_and_time_left() -> None:

@@ -332,3 +332,20 @@ def test_old_states_stay_what_they_were(happened: list[e.Record]) -> None:
     for record in happened:
         states.append(fold(states[-1], record))
     assert [fold_all(happened[:number]) for number in range(len(states))] == states
+
+
+def test_an_undo_takes_back_what_the_conversion_had_proved() -> None:
+    run = [
+        e.StepStarted(step="7.3"),
+        e.TransactionOpened(step="7.3", target="production", xid="77", backend_pid=1),
+        e.TransactionEnded(step="7.3", target="production", outcome="committed", seconds=1),
+        e.StepFinished(step="7.3", summary="committed"),
+        e.StepStarted(step="7.3-undo"),
+        e.TransactionOpened(step="7.3-undo", target="production", xid="78", backend_pid=1),
+    ]
+    failed = e.TransactionEnded(step="7.3-undo", target="production", outcome="rolled_back", seconds=1)
+    undone = e.TransactionEnded(step="7.3-undo", target="production", outcome="committed", seconds=1)
+    assert fold_all(records(*run, failed)).step("7.3").status is StepStatus.DONE
+    state = fold_all(records(*run, undone))
+    assert (state.step("7.3").status, state.step("7.3").summary) == (StepStatus.TODO, "undone")
+    assert state.committed["production"].undoes == "7.3"

@@ -183,7 +183,7 @@ class RunScreen(Screen[None]):
         if self.step_here is not None and self.step_here.id in conversions:
             return self.step_here.id
         if self.task_here is not None:
-            mine = [step.id for step in self.task_here.steps if step.id in conversions]
+            mine = [step.id for step in self.task_here.all_steps if step.id in conversions]
             if mine:
                 return mine[-1]
         running = [step for step, conversion in conversions.items() if conversion.ended is None]
@@ -192,13 +192,13 @@ class RunScreen(Screen[None]):
     def _gate_step(self) -> str | None:
         if self.step_here is None:
             return None
-        closed = summary.closed_gates(self.step_here, self.state, self.settings)
+        closed = summary.closed_gates(self.step_here, self.state, self.settings, self.store.now())
         return next((gate.opens for gate in closed if gate.opens and gate.opens != self.step_here.id), None)
 
     def _overridable(self) -> GateReport | None:
         if self.step_here is None:
             return None
-        closed = summary.closed_gates(self.step_here, self.state, self.settings)
+        closed = summary.closed_gates(self.step_here, self.state, self.settings, self.store.now())
         return next((gate for gate in closed if gate.overridable), None)
 
     def _work(self, work: Awaitable[None]) -> None:

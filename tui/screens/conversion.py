@@ -34,7 +34,7 @@ class ConversionScreen(RunScreen):
 
     @property
     def step_here(self) -> Step | None:
-        return next((s for task in self.runbook.tasks for s in task.steps if s.id == self.step), None)
+        return next((s for task in self.runbook.tasks for s in task.all_steps if s.id == self.step), None)
 
     @property
     def task_here(self) -> Task | None:

@@ -55,7 +55,7 @@ class EvidenceScreen(RunScreen):
         return [
             Piece(step.id, evidence)
             for task in tasks
-            for step in task.steps
+            for step in task.all_steps
             for evidence in (*self.state.step(step.id).facts, *self.state.step(step.id).files)
         ]
 

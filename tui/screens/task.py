@@ -36,7 +36,7 @@ class TaskScreen(RunScreen):
     def show(self, task: Task, step: str | None = None) -> None:
         """Turn to a task, and to one of its steps; to the first that is not through when none is named."""
         self._task_shown = task
-        ids = [s.id for s in task.steps]
+        ids = [s.id for s in task.all_steps]
         self._marked = ids.index(step) if step in ids else 0
 
     def body(self) -> ComposeResult:
@@ -54,7 +54,11 @@ class TaskScreen(RunScreen):
 
     @property
     def step_here(self) -> Step:
-        return self._task_shown.steps[self._marked]
+        return self._steps[min(self._marked, len(self._steps) - 1)]
+
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        return summary.steps_shown(self._task_shown, self.state, self.settings, self.store.now())
 
     def draw_body(self) -> None:
         task, state, settings, now = self._task_shown, self.state, self.settings, self.store.now()
@@ -75,11 +79,12 @@ class TaskScreen(RunScreen):
             )
         )
         steps = self.query_one("#steps", Rows)
-        steps.styles.height = min(len(task.steps), max(3, self.size.height - 5 - DETAIL_ROWS))
+        listed = self._steps
+        steps.styles.height = min(len(listed), max(3, self.size.height - 5 - DETAIL_ROWS))
         steps.show(
-            len(task.steps),
-            lambda i, width: step_row(width, task.steps[i], state, settings, now, marked=i == self._marked),
-            cursor=self._marked,
+            len(listed),
+            lambda i, width: step_row(width, listed[i], state, settings, now, marked=listed[i] is self.step_here),
+            cursor=min(self._marked, len(listed) - 1),
         )
         if self.is_wide:
             self._draw_events()
@@ -98,7 +103,7 @@ class TaskScreen(RunScreen):
 
     def move(self, lines: int) -> None:
         before = self._marked
-        self._marked = max(0, min(len(self._task_shown.steps) - 1, self._marked + lines))
+        self._marked = max(0, min(len(self._steps) - 1, self._marked + lines))
         if before != self._marked:
             self.query_one(Reader).scroll_home(animate=False)
 
