@@ -21,6 +21,7 @@ from textual.screen import ModalScreen, Screen
 from core.engine.protocol import Client
 from core.redaction import redactor
 from core.runbook.model import Runbook
+from core.runbook.state import StepStatus
 from core.settings import Settings
 from tui import style, text
 from tui.actions import Action, key_name, with_keymap
@@ -42,6 +43,7 @@ REFRESH = 0.2
 """Seconds between two looks at the store."""
 
 DETACHED = "Detached. The run goes on; `pgrecast` attaches to it again."
+WHEN_LOST = "It is tried again by itself; `pgrecast status` on another terminal tells how the run stands."
 FAILED = "The console has failed; the engine and the run go on without it. `pgrecast` attaches again."
 
 
@@ -93,12 +95,14 @@ class Console(App[str]):
         self.runbook = runbook
         self.settings = settings
         self.store = Store(client, role=role, name=name, reconnect=reconnect, now=now)
+        self.animation_level = "none"  # nothing moves that means nothing, and slow links stay quiet
         self.configured = configured_targets(settings)
         self.commands = Commands(self)
         self._named = {action.id: action for action in self.actions}
         self._farewell = farewell
         self._drawn: tuple[int, int] | None = None
-        self._rung: frozenset[str] = frozenset()
+        self._alarms: frozenset[str] = frozenset()
+        self._lost = False
         self._key_at = self._key_before = 0.0
         for theme in style.THEMES.values():
             self.register_theme(theme)
@@ -137,6 +141,7 @@ class Console(App[str]):
             return
         self._drawn = moment
         self._ring()
+        self._tell_of_the_engine()
         self.draw()
 
     def draw(self) -> None:
@@ -148,11 +153,24 @@ class Console(App[str]):
                 return
 
     def _ring(self) -> None:
-        """The bell, once for each new question."""
-        asked = frozenset(self.store.state.questions)
-        if asked - self._rung:
+        """The bell, once for each new question, failure and unknown outcome."""
+        state = self.store.state
+        alarms = frozenset(state.questions) | {
+            f"{step} {found.attempts}"
+            for step, found in state.steps.items()
+            if found.status in (StepStatus.FAILED, StepStatus.UNDECIDED)
+        }
+        if alarms - self._alarms:
             self.bell()
-        self._rung = asked
+        self._alarms = alarms
+
+    def _tell_of_the_engine(self) -> None:
+        """Why it was lost and what to do, once; the banner says as long as it lasts that it is."""
+        lost = self.store.lost
+        if lost is not None and not self._lost:
+            self.bell()
+            self.tell(f"The engine is lost. {lost.reason} {WHEN_LOST}", severity="error", seconds=30)
+        self._lost = lost is not None
 
     async def leave(self) -> None:
         """Detach from the engine and end the console."""
@@ -212,9 +230,15 @@ class Console(App[str]):
                 title = f"{action.label or action.does} ({action.shown})".capitalize()
                 yield SystemCommand(title, action.tooltip, lambda a=action: screen.action_act(a.id))
 
-    def tell(self, words: str, *, severity: Literal["information", "warning", "error"] = "information") -> None:
+    def tell(
+        self,
+        words: str,
+        *,
+        severity: Literal["information", "warning", "error"] = "information",
+        seconds: float | None = None,
+    ) -> None:
         """Say something for a few seconds. Never markup."""
-        self.notify(text.clean_block(words), severity=severity, markup=False)
+        self.notify(text.clean_block(words), severity=severity, timeout=seconds, markup=False)
 
     # --- screens -------------------------------------------------------------------------------------------------------
 

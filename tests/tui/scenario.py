@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core import events as e
 from core.runbook.model import Escalation, Gate, GateReport, Runbook, Step, StepContext, StepKind, Task
@@ -21,7 +21,7 @@ async def _work(context: StepContext) -> str:
 def needs(name: str, condition: str, step: str, *, overridable: bool = False) -> Gate:
     """A gate that is open once a step is through."""
 
-    def gate(state: RunState, settings: Settings) -> GateReport:
+    def gate(state: RunState, settings: Settings, now: datetime) -> GateReport:
         open_ = state.step(step).status in (StepStatus.DONE, StepStatus.TICKED)
         return GateReport(
             name,

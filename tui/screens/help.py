@@ -24,6 +24,7 @@ WORDS = (
     ("[-] not yet built", "this version cannot do it; a person can, and ticks it"),
     ("4+1/6 ####+.", "of 6 steps 4 are proved (#), 1 is ticked (+)"),
     ("gate", "a condition that must hold before a step may start"),
+    ("times", "all times of day are UTC"),
     ("way back", "how to get back to where the run began, as it stands now"),
 )
 
