@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.postgres.catalog import Catalog
 from core.postgres.sql import qualified, quote_literal
 from core.retype.blocks import do_block, rows
 from core.retype.course import total_of
 from core.retype.model import Phase, Plan, Statement
 from core.retype.names import split_name
+from core.retype.script_state import compare_state, remember_state
 from core.retype.transaction import SETTINGS
 
 LOCK_TIMEOUT = "5s"
 _RULE = "-- " + "=" * 117
 
 
-def render_script(plan: Plan) -> str:
-    """The script. A plan with blockers gives one that says so and does nothing."""
+def render_script(plan: Plan, catalog: Catalog) -> str:
+    """The script. A plan with blockers gives one that says so and does nothing.
+
+    Args:
+        catalog: that the plan was made from.
+    """
     if plan.blockers or not plan.statements:
         return _refusal(plan)
     tables = _tables(plan)
     lines = [*_head(plan)]
     for phase in Phase:
-        lines += _phase(plan, phase, tables)
+        lines += _phase(plan, catalog, phase, tables)
     lines += _end(tables)
     return "\n".join(lines) + "\n"
 
@@ -38,26 +44,36 @@ def _head(plan: Plan) -> Iterator[str]:
         "    psql -X -d DATABASE -f THIS_FILE",
         "It commits only when told to, and only what phase 6 has proved:",
         "    psql -X -d DATABASE -v commit=on -f THIS_FILE",
+        "It refuses every other database, unless it is named as the copy that is meant:",
+        "    psql -X -d COPY -v copy=COPY -f THIS_FILE",
         "An error ends it, with everything as it was. No application should be at work meanwhile: it would wait.",
     )
     for warning in plan.warnings:
         yield from _comment("", f"Warning ({warning.id}): {warning.reason} {warning.consequence}")
     for note in plan.notes:
         yield from _comment("", f"Note: {note}")
+    for repair in plan.repairs:
+        before, after = repair.before.splitlines(), repair.after.splitlines()
+        yield from _comment("", f"Repair of {repair.object}: {repair.reason}")
+        for sign, lines in (("-", before), ("+", after)):
+            others = after if sign == "-" else before
+            yield from (f"--   {sign} {line.strip()}" for line in lines if line not in others)
     yield ""
     yield "\\set ON_ERROR_STOP on"
     yield "\\set QUIET on"
     yield "\\encoding UTF8"
-    yield "\\if :{?commit}"
-    yield "  \\set pgrecast_commit :commit"
-    # Nothing in the statements below can then be taken for it (psql puts variables in for `:commit`).
-    yield "  \\unset commit"
-    yield "\\else"
-    yield "  \\set pgrecast_commit off"
-    yield "\\endif"
+    for variable, default in (("commit", "off"), ("copy", "''")):
+        yield f"\\if :{{?{variable}}}"
+        yield f"  \\set pgrecast_{variable} :{variable}"
+        # Nothing in the statements below can then be taken for it (psql puts variables in for `:commit`).
+        yield f"  \\unset {variable}"
+        yield "\\else"
+        yield f"  \\set pgrecast_{variable} {default}"
+        yield "\\endif"
     yield ""
     yield "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
     yield _settings() + ";"
+    yield "SET LOCAL pgrecast.copy = :'pgrecast_copy';"
 
 
 def _settings() -> str:
@@ -73,18 +89,56 @@ END"""
     )
 
 
-def _phase(plan: Plan, phase: Phase, tables: list[str]) -> Iterator[str]:
+def _is_the_database(plan: Plan) -> str:
+    """That it is the plan's database, or the copy that is named; as much of its identity as can be asked for in SQL."""
+    identity = plan.identity
+    cluster = ""
+    if identity.cluster.isdigit():  # otherwise its role could not read it: an address and a time say nothing later
+        cluster = f"""
+  IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
+    SELECT another OR system_identifier <> {identity.cluster} INTO another FROM pg_control_system();
+  END IF;"""  # noqa: S608 - digits
+    return do_block(f"""DECLARE
+  copy text := current_setting('pgrecast.copy');
+  another boolean;
+BEGIN
+  IF copy <> '' THEN
+    IF copy <> current_database() THEN
+      RAISE EXCEPTION 'pgrecast: this is database %, and % was named as the copy', current_database(), copy;
+    END IF;
+    RETURN;
+  END IF;
+  SELECT datname <> {quote_literal(identity.database)} OR oid <> {identity.database_oid} INTO another
+  FROM pg_database WHERE datname = current_database();{cluster}
+  IF another THEN
+    RAISE EXCEPTION 'pgrecast: database % is not %', current_database(), {quote_literal(str(identity))}
+      USING HINT = 'To run it on a copy, name the copy: psql -v copy=' || current_database();
+  END IF;
+END""")  # noqa: S608 - quoted
+
+
+def _phase(plan: Plan, catalog: Catalog, phase: Phase, tables: list[str]) -> Iterator[str]:
     statements = plan.of_phase(phase)
     yield ""
     yield _RULE
     yield from _comment(f"Phase {int(phase)}: {phase.title}")
     yield _RULE
     yield _echo(f"Phase {int(phase)}: {phase.title}")
+    if phase is Phase.VERIFY:
+        yield ""
+        yield from _comment("It is the database that this script was written for.")
+        yield f"{_is_the_database(plan)};"
     for statement in statements:
         yield from _statement(statement)
     if phase is Phase.VERIFY:
+        yield ""
+        yield from _comment("The schema is as it was when this script was written, and is remembered for phase 6.")
+        yield from (f"{statement};" for statement in remember_state(plan, catalog))
         yield from _remember(tables)
     if phase is Phase.PROVE:
+        yield ""
+        yield from _comment("Nothing but types, and texts that follow them, is other than before.")
+        yield from (f"{statement};" for statement in compare_state())
         yield from _compare(tables)
     for tally in total_of(tally for statement in statements for tally in statement.tallies):
         root = f"{tally.root} " if tally.root else ""

@@ -152,7 +152,7 @@ async def carry_out(
     plan = planned.plan
     await context.publish(_planned_event(context, target, planned))
     await context.file(PLAN_FILE, _json(plan_document(plan)))
-    await context.file(SCRIPT_FILE, render_script(plan).encode())
+    await context.file(SCRIPT_FILE, render_script(plan, planned.catalog).encode())
     if plan.goal is None:
         await context.file(UNDO_FILE, await asyncio.to_thread(UndoRecord.of(plan, planned.catalog).written))
     refuse_blockers(plan)
@@ -259,7 +259,7 @@ async def _leave_way_back(context: StepContext, planned: Planned, conversion: Co
     reverse = await asyncio.to_thread(
         reverse_plan, planned.catalog, conversion.result, plan.scope, plan.identity, activity
     )
-    await context.file(UNDO_SCRIPT_FILE, render_script(reverse).encode())
+    await context.file(UNDO_SCRIPT_FILE, render_script(reverse, conversion.result).encode())
     return "; ".join(f"{blocker.object}: {blocker.reason}" for blocker in reverse.blockers)
 
 

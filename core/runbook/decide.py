@@ -68,7 +68,7 @@ async def decide(context: StepContext) -> str:
     )
     if answer == LATER:
         raise Refused("It was not decided.", advice="Run the step again when it is.")
-    await context.file(SCRIPT_FILE, render_script(plan).encode())
+    await context.file(SCRIPT_FILE, render_script(plan, planned.catalog).encode())
     if planned.request.soft_references != "ask":
         await context.fact(DECISION_SOFT_REFERENCES, planned.request.soft_references)
     await context.fact(DECISION_PLAN, plan.fingerprint)

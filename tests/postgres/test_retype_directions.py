@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from pathlib import Path
 
 import asyncpg
 import pytest
 
-from core.postgres.fingerprint import fingerprint
-from core.postgres.inspect import inspect, inspect_within
-from core.postgres.sql import quote_identifier, quote_literal
+from core.postgres.inspect import inspect_within
 from core.retype.blockers import find_blockers
 from core.retype.model import Phase, Plan, ScopeRequest
 from core.retype.plan_document import plan_document
-from core.retype.proof import compare_catalogs
-from core.retype.script import render_script
 from core.retype.types import parse_type_pair
-from tests.conversions import build_schema, convert, make_plan_of
+from tests.conversions import build_schema, make_plan_of
 from tests.databases import Database
 from tests.postgres.matrix import Bench, open_bench
 
@@ -150,115 +144,13 @@ async def test_defaults_of_inheriting_tables_are_kept(bench: Bench) -> None:
     await bench.convert(ScopeRequest(types=parse_type_pair("varchar(36)", "uuid")))
 
 
-# --- the script ---
+# --- plans ---
 
 
 @pytest.fixture
 async def planned(database: Database) -> Plan:
     await build_schema(database)
     return (await make_plan_of(database.spec)).plan
-
-
-def psql(database: Database, script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [database.server.binary("psql"), "-X", *arguments, "-f", script],
-        env=database.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-async def test_the_script_rolls_back_unless_it_is_told_to_commit(
-    database: Database, planned: Plan, tmp_path: Path
-) -> None:
-    script = tmp_path / "convert.sql"
-    script.write_text(render_script(planned), encoding="utf-8")
-    before = fingerprint(await inspect(database.spec))
-    done = psql(database, script)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Total users.id foreign keys dropped: 5" in done.stdout
-    assert "Total users.id foreign keys recreated: 5" in done.stdout
-    assert "Rolled back" in done.stdout
-    assert fingerprint(await inspect(database.spec)) == before
-
-
-async def test_the_script_does_what_convert_does(database: Database, planned: Plan, tmp_path: Path) -> None:
-    """Both from the same beginning: the script on a copy, the conversion on the original."""
-    connection = await database.superuser_connect()
-    await connection.close()
-    server = await database.server.connect()
-    copy = f"{database.name}_copy"
-    await server.execute(f"CREATE DATABASE {copy} TEMPLATE {database.name} OWNER {database.owner}")
-    await server.close()
-    script = tmp_path / "convert.sql"
-    script.write_text(render_script(planned), encoding="utf-8")
-    twin = Database(database.server, copy, database.owner, database.password)
-    done = psql(twin, script, "-v", "commit=on")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Committed" in done.stdout
-    await convert(database.spec, tmp_path / "log.sql")
-    assert fingerprint(await inspect(twin.spec)) == fingerprint(await inspect(database.spec))
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("ALTER TABLE lines DROP CONSTRAINT lines_seller", "foreign keys missing, unknown, or not as planned"),
-        ("ALTER TABLE visits ADD again uuid REFERENCES users", "foreign keys missing, unknown, or not as planned"),
-        ("ALTER TABLE lines VALIDATE CONSTRAINT lines_seller", "foreign keys missing, unknown, or not as planned"),
-        ("ALTER TABLE visits DROP CONSTRAINT visits_who_fkey, ALTER who TYPE text", "not of the type expected"),
-        ("DROP TABLE visits", 'relation "public.visits" does not exist'),
-    ],
-)
-async def test_the_script_refuses_another_database_than_it_was_written_for(
-    database: Database, planned: Plan, tmp_path: Path, change: str, said: str
-) -> None:
-    connection = await database.connect()
-    await connection.execute(change)
-    await connection.close()
-    script = tmp_path / "convert.sql"
-    script.write_text(render_script(planned), encoding="utf-8")
-    before = fingerprint(await inspect(database.spec))
-    done = psql(database, script, "-v", "commit=on")
-    assert done.returncode == 3
-    assert said in done.stderr
-    assert fingerprint(await inspect(database.spec)) == before
-
-
-async def test_the_script_takes_any_name(database: Database, tmp_path: Path) -> None:
-    """Line breaks, psql's own commands and variables, quotes and the tag of a dollar quote in names."""
-    hostile = f"a\nDROP TABLE victim;\n\\! touch {tmp_path}/pwned\n:commit :'commit' $pgrecast$ ' \\"
-    connection = await database.connect()
-    name = quote_identifier(hostile[:63])
-    await connection.execute(
-        f"CREATE TABLE victim (id uuid PRIMARY KEY, {name} uuid REFERENCES victim); CREATE TABLE {name} (id uuid PRIMARY KEY,"
-        f"{name} uuid CONSTRAINT {name} REFERENCES victim); CREATE VIEW v AS SELECT {name} FROM {name};"
-        f"CREATE POLICY {name} ON victim USING (id IS NOT NULL); COMMENT ON CONSTRAINT {name} ON {name} IS {quote_literal(hostile)}"
-    )
-    await connection.close()
-    planned = await make_plan_of(database.spec)
-    assert not planned.plan.blockers
-    script = tmp_path / "convert.sql"
-    script.write_text(render_script(planned.plan), encoding="utf-8")
-    done = psql(database, script, "-v", "commit=on")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["convert.sql"]
-    assert compare_catalogs(planned.plan, planned.catalog, await inspect(database.spec)) == ()
-
-
-async def test_the_script_notices_a_changed_row(database: Database, planned: Plan, tmp_path: Path) -> None:
-    """Phase 6 proves contents: a trigger-like change smuggled into phase 5 is found, and nothing is committed."""
-    text = render_script(planned)
-    marker = "-- Phase 6: prove"
-    assert text.count(marker) == 1
-    script = tmp_path / "convert.sql"
-    script.write_text(
-        text.replace(marker, f"UPDATE public.lines SET note = note || ' ' WHERE line = 1;\n{marker}"), encoding="utf-8"
-    )
-    done = psql(database, script, "-v", "commit=on")
-    assert done.returncode == 3
-    assert "rows are not the same as before in public.lines" in done.stderr
 
 
 async def test_the_plan_is_the_same_every_time(database: Database, planned: Plan) -> None:

@@ -220,7 +220,8 @@ def test_a_block_is_quoted_with_a_tag_that_does_not_occur_in_it() -> None:
 def test_names_cannot_break_out_of_the_scripts_comments() -> None:
     builder = CatalogBuilder()
     builder.table("x\nDROP TABLE users;\n\\! touch pwned\n--", "id uuid")
-    script = render_script(plan_of(builder.build()))
+    catalog = builder.build()
+    script = render_script(plan_of(catalog), catalog)
     about_it = [line for line in script.splitlines() if line.startswith("-- ") and "touch" in line]
     assert about_it  # the whole name in one line: what follows its line breaks is no statement
     assert all("DROP TABLE users; \\! touch" in line for line in about_it)
@@ -228,7 +229,7 @@ def test_names_cannot_break_out_of_the_scripts_comments() -> None:
 
 def test_a_script_with_blockers_says_so_and_does_nothing(shop: CatalogBuilder) -> None:
     catalog = replace(shop.build(), server=replace(SERVER, in_recovery=True))
-    script = render_script(plan_of(catalog))
+    script = render_script(plan_of(catalog), catalog)
     assert "read-replica" not in script
     assert "This is a replica" in script
     assert "ALTER TABLE" not in script

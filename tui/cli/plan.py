@@ -36,7 +36,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     planned = await plan_conversion(spec, identity, scope_request(settings), settings.limits, progress=show)
     plan = planned.plan
     if given.sql:
-        _write_script(given.sql, render_script(plan), output)
+        _write_script(given.sql, render_script(plan, planned.catalog), output)
     if str(given.sql) != "-":
         output.lines(list(_lines(plan)))
         output.document(plan_document(plan))
