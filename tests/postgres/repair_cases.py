@@ -40,6 +40,7 @@ class Case:
         probes: queries that must answer the same before and after.
         refuses: statements that must fail before and after, with the same SQLSTATE.
         indexed: queries that must be answered by an index, before and after, when there is no other way but a poor one.
+        since: the first major version of PostgreSQL that the case can be converted on.
     """
 
     sql: str
@@ -47,6 +48,7 @@ class Case:
     probes: tuple[str, ...] = ("SELECT * FROM v",)
     refuses: tuple[str, ...] = ()
     indexed: tuple[str, ...] = ()
+    since: int = 13
 
 
 def view(query: str, *lines: str) -> Case:
@@ -316,6 +318,7 @@ UUID_TO_VARCHAR: Mapping[str, Case] = {
         "INSERT INTO t VALUES ('{1}', NULL), ('{2}', '{3}')",
         {"generated column t.g": ("(COALESCE((other)::text, id))::uuid",)},
         ("SELECT g FROM t", "INSERT INTO t VALUES ('{3}') RETURNING g"),
+        since=17,
     ),
     "what survives": Case(
         "CREATE VIEW v AS SELECT id::text AS x, md5(id::text), to_jsonb(id), concat(id), n || id::text AS y FROM a"
