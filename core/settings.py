@@ -145,6 +145,9 @@ class ConversionSettings(_Section):
     roots: tuple[str, ...] = ()
     """Keys to begin with, `table.column`; every primary key of that type when empty."""
     include: tuple[str, ...] = ()
+    collation: str = ""
+    """Collation of the converted columns: a name of pg_catalog's (`C`), or one in double quotes, with its schema; the
+    database's own when empty."""
     """Further columns, with all that is connected to them."""
     exclude: tuple[str, ...] = ()
     """Columns to leave as they are."""

@@ -103,7 +103,7 @@ def scope_request(settings: Settings) -> ScopeRequest:
     """
     wanted = settings.conversion
     return ScopeRequest(
-        types=parse_type_pair(wanted.from_type, wanted.to_type),
+        types=parse_type_pair(wanted.from_type, wanted.to_type, wanted.collation or None),
         roots=wanted.roots,
         include=wanted.include,
         exclude=wanted.exclude,

@@ -1,7 +1,7 @@
 """`pgrecast convert`: one conversion, from the plan to COMMIT or ROLLBACK, without a screen.
 
 With `--dsn` it is a run of its own with one step; for a configured target it is step 7.3 (production) or 5.1 (test) of the
-recovery, with its gates.
+recovery, with its gates. `--undo` goes on with the run that converted, of either kind, and takes back what it committed.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.engine.engine import Engine
 from core.engine.targets import ConfiguredTargets
 from core.engine.thread import EngineThread, LocalClient
 from core.errors import Refused, UsageError
 from core.events import Question
+from core.journal import read_journal
+from core.runbook.conversion_state import UNDO
 from core.runbook.facts import REPORT_FILE
+from core.runbook.model import Runbook
 from core.runbook.one_step import CONVERSION, STEP
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, ROLLBACK
 from core.runbook.recovery import RECOVERY
-from core.runbook.state import ConversionState, StepState
+from core.runbook.state import ConversionState, StepState, fold_all
 from core.settings import Settings
 from tui.cli.follow import Answer, Follower
 from tui.cli.output import Output
-from tui.cli.runs import conversion_run, recovery_run
+from tui.cli.runs import conversion_run, existing_run, recovery_run
 from tui.cli.targets import target_spec
-
-if TYPE_CHECKING:
-    pass
 
 RECOVERY_STEPS = {"production": "7.3", "test": "5.1"}
 
@@ -42,13 +42,9 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
             f"The conversion of {spec.database} is not confirmed.",
             advice=f"Read the plan (pgrecast plan), then add --confirm {spec.database}.",
         )
-    if given.dsn:
-        runbook, step = CONVERSION, STEP
-        directory = conversion_run(given.run, settings, spec.database, datetime.now(UTC))
-    else:
-        runbook, step = RECOVERY, RECOVERY_STEPS[given.target]
-        directory = recovery_run(given.run, settings)
-    targets = ConfiguredTargets(settings, {"production" if given.dsn else given.target: spec})
+    runbook, step, directory = _what_to_run(given, settings, spec.database)
+    target = "production" if runbook is CONVERSION else given.target
+    targets = ConfiguredTargets(settings, {target: spec})
     output.progress(f"run {directory}")
     with EngineThread(lambda: Engine(directory, settings, runbook, targets)) as thread:
         follower = Follower(LocalClient(thread), tell=output.progress, answers=answers(given))
@@ -64,6 +60,18 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     output.document(document)
     output.lines(_lines(document))
     return 0
+
+
+def _what_to_run(given: argparse.Namespace, settings: Settings, database: str) -> tuple[Runbook, str, Path]:
+    """The runbook, the step of it, and the run's directory."""
+    if given.undo is not None:
+        directory = existing_run(given.undo, settings)
+        recovery = fold_all(read_journal(directory)).runbook == RECOVERY.name
+        step = RECOVERY_STEPS[given.target] if recovery else STEP
+        return RECOVERY if recovery else CONVERSION, f"{step}{UNDO}", directory
+    if given.dsn:
+        return CONVERSION, STEP, conversion_run(given.run, settings, database, datetime.now(UTC))
+    return RECOVERY, RECOVERY_STEPS[given.target], recovery_run(given.run, settings)
 
 
 def answers(given: argparse.Namespace) -> Callable[[Question], Answer]:

@@ -17,6 +17,7 @@ def overrides(given: argparse.Namespace) -> dict[str, Any]:
     for setting, argument in (
         ("from_type", "source_type"),
         ("to_type", "target_type"),
+        ("collation", "collation"),
         ("roots", "root"),
         ("include", "include"),
         ("exclude", "exclude"),

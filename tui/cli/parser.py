@@ -74,6 +74,13 @@ def build_parser() -> argparse.ArgumentParser:
     outcome.add_argument("--commit", action="store_true", help="commit what is proved")
     outcome.add_argument("--rollback", action="store_true", help="roll back after the proof: a full rehearsal")
     convert.add_argument("--report", metavar="FILE", type=Path, help="write the conversion's report (Markdown)")
+    convert.add_argument(
+        "--undo",
+        metavar="RUN_DIR",
+        type=Path,
+        help="undo, exactly, what the run in RUN_DIR has committed, instead of converting: possible while the schema is as the "
+        "conversion left it and every id written since fits the old type; types and scope are the conversion's",
+    )
     _json(convert)
 
     fingerprint = _command(commands, "fingerprint", "the catalog's canonical form, or the difference of two")
@@ -104,6 +111,9 @@ def _scope(parser: argparse.ArgumentParser) -> None:
     scope = parser.add_argument_group("scope and types")
     scope.add_argument("--from", metavar="TYPE", dest="source_type", help="type to change (default: uuid)")
     scope.add_argument("--to", metavar="TYPE", dest="target_type", help="type to change it to (default: varchar(36))")
+    scope.add_argument(
+        "--collation", metavar="NAME", help="collation of the converted columns, e.g. C (default: the database's own)"
+    )
     scope.add_argument("--root", metavar="TABLE.COLUMN", action="append", default=[], help="a root key; repeatable")
     scope.add_argument(
         "--include", metavar="TABLE.COLUMN", action="append", default=[], help="add a column; repeatable"
