@@ -22,6 +22,7 @@ from core.revisions.locate import Verdict
 from core.revisions.process import Log
 from core.revisions.replay import ReplayProgress
 from core.revisions.report import answer, report_lines
+from core.revisions.spelling import TypePair
 from core.revisions.stamp import Stamped, require_proof, stamp
 from core.revisions.survey import Survey, survey
 from core.revisions.upgrade import (
@@ -36,6 +37,7 @@ from core.revisions.upgrade import (
     upgrade,
 )
 from core.revisions.version_table import Claim, read_claim
+from core.runbook.conversion import scope_request
 from core.runbook.facts import (
     LOCATED,
     LOCATION_FILE,
@@ -137,12 +139,21 @@ async def _located(context: StepContext, target: TargetName) -> tuple[Survey, Co
         context.read(Reading(step=context.step, name="replay", values=values))
 
     with _application_log(context) as log:
-        found = await survey(project, spec, scratch=scratch, log=log, progress=show)
+        found = await survey(
+            project, spec, scratch=scratch, log=log, converted=_converted(context, target), progress=show
+        )
     lines = report_lines(found)
     title = f"# Which revision is {target} at?"
     await context.file(LOCATION_FILE, "\n\n".join((title, bullets(map(code, filter(None, lines))))).encode())
     await context.say(answer(found.location))
     return found, spec, identity
+
+
+def _converted(context: StepContext, target: TargetName) -> tuple[TypePair, ...]:
+    """The types that this run has exchanged on the target: columns that the conversion has left are no drift."""
+    committed = [c for c in context.state.conversions.values() if c.target == target and c.outcome == "committed"]
+    types = scope_request(context.settings).types
+    return (TypePair(types.source, types.target),) if committed else ()
 
 
 async def _stamp(context: StepContext, target: TargetName) -> str:

@@ -30,7 +30,7 @@ PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet
 CONVERSIONS = ("5.1", "7.3")
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
-CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC, STAMP, f"{STAMP} 1", MIGRATE)
+CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC, STAMP, MIGRATE)
 
 
 @dataclass(frozen=True)
