@@ -80,8 +80,8 @@ class Follower:
             PgrecastError: how it failed, of the class that the engine raised.
         """
         ended = self._ended[step] = asyncio.get_running_loop().create_future()
-        await self.command(RunStep(step=step))
         try:
+            await self.command(RunStep(step=step))
             event = await asyncio.shield(ended)
         except asyncio.CancelledError:
             task = asyncio.current_task()
