@@ -110,7 +110,8 @@ def _found_in_catalog(plan: Plan, before: Catalog, after: Catalog, differences: 
     kept = f", {not_validated} of them not validated" if not_validated else ""
     yield f"Foreign keys: {counts[0]} before, {counts[1]} after{kept}."
     compared = len(canonical(before))
-    found = f"{differences} differences that are not allowed" if differences else "nothing differs but the types"
+    same = "nothing differs but the types" if plan.goal is None else "nothing differs from before the conversion"
+    found = f"{differences} differences that are not allowed" if differences else same
     repairs = f" and {len(plan.repairs)} repairs that the plan shows" if plan.repairs and not differences else ""
     yield f"Catalog: {compared} objects compared, their owners, grants and comments too; {found}{repairs}."
 

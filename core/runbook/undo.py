@@ -91,10 +91,12 @@ def undo(conversion_step: str, target: TargetName) -> Action:
             await context.fact(CONVERSION_OUTCOME, UNDONE)
         if result.trouble:
             raise result.trouble
+        if result.outcome == "rolled_back":
+            return f"rolled back, proof ({result.proof.depth}) holds: it would be as it was before; it stays converted"
         keys = counted(result.count("foreign keys recreated"), "foreign key")
         return (
-            f"{result.outcome.replace('_', ' ')}, proof ({result.proof.depth}) holds: everything is as it was before; "
-            f"{keys} recreated in {span(result.working_seconds)}"
+            f"undone, proof ({result.proof.depth}) holds: everything is as it was before the conversion; {keys} recreated in "
+            f"{span(result.working_seconds)}"
         )
 
     return action

@@ -118,6 +118,28 @@ def test_a_conversion_there_and_nothing_but_the_types_differs(
     assert nothing_left["blockers"]
 
 
+def test_a_conversion_undone_and_nothing_differs(command: CommandLine, shop: Database, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    undo = ("convert", "--dsn", shop.dsn, "--undo", run, "--confirm", shop.name)
+    before = saved(command, shop, tmp_path / "before.json")
+    assert command.facts(*undo, "--commit", status=2)["error"]["what"] == f"There is no run in {run}."
+
+    done = command.facts("--run", run, "convert", "--dsn", shop.dsn, "--confirm", shop.name, "--commit", "--collation", "C",
+                         "--accept", 'collation:pg_catalog."C"')  # fmt: skip
+    assert {"undo.json.gz", "undo.sql"} <= set(done["evidence"])
+    differences = command.facts("fingerprint", str(before), str(saved(command, shop, tmp_path / "a.json")), status=1)
+    assert differences["counts"]["key type"] == 10
+
+    rolled_back = command.facts(*undo, "--rollback")
+    assert (rolled_back["outcome"], rolled_back["proof"]["held"]) == ("rolled_back", True)
+    undone = command.facts(*undo, "--commit")
+    assert (undone["outcome"], undone["proof"]["held"]) == ("committed", True)
+    same = command.facts("fingerprint", str(before), str(saved(command, shop, tmp_path / "b.json")))
+    assert same["differences"] == []
+    again = command.facts(*undo, "--commit", status=3)
+    assert "undone already" in again["error"]["what"]
+
+
 def test_the_run_of_a_conversion_can_be_looked_at(command: CommandLine, shop: Database) -> None:
     done = command.facts("convert", "--dsn", shop.dsn, "--confirm", shop.name, "--rollback")
     status = command.facts("--run", done["run"], "status")

@@ -78,7 +78,7 @@ async def test_everything_is_as_it_was(undone: Undone) -> None:
     assert way_back(undone.world.state).way is Way.REVERSE
     assert "it can be undone" in await undone.run("1.1-undoable")
     summary = await undone.run("1.1-undo")
-    assert summary.startswith("committed, proof (contents) holds: everything is as it was before; 6 foreign keys")
+    assert summary.startswith("undone, proof (contents) holds: everything is as it was before the conversion; 6 foreign")
     catalog_after, rows_after = await undone.look()
     assert compare(catalog, catalog_after) == ()
     assert rows == rows_after
