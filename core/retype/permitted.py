@@ -6,7 +6,7 @@ The rule is as tight as lets real conversions pass:
   one of the target; and, where the target cannot have them, storage and compression;
 - an output column of a view or materialized view that hangs on the scope: its type, as `Equivalence.type_follows` says;
 - definitions and expressions of every kind: the casts that `Equivalence` names, and nothing else;
-- what the plan shows as a repair: from its `before` to its `after`, for that text only;
+- what the plan shows as a repair: from its `before` to its `after`, for that text of that object only;
 - of a sequence owned by a column of the scope, between integers: its type and the bound that follows from it.
 
 Objects that were made anew have new oids; they are known by their names here.
@@ -15,7 +15,7 @@ Objects that were made anew have new oids; they are known by their names here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -24,7 +24,8 @@ from core.postgres.catalog import Address, Catalog, Column, Constraint, Relation
 from core.postgres.sql import qualified, quote_identifier
 from core.retype.dependents.columns import converted_default
 from core.retype.equivalence import Equivalence, Form, other_columns
-from core.retype.model import Plan
+from core.retype.model import Plan, Repair
+from core.retype.repair.definitions import object_named
 from core.retype.types import is_integer, is_string
 
 Item = TypeVar("Item")
@@ -122,21 +123,28 @@ class _Permission:
         """Takes over the named texts where they may differ as they do."""
 
         def changed(before: Any, after: Any) -> Any:
+            repairs = self._repairs.get(object_named(before), ()) if self._repairs else ()
             return replace(
                 before,
                 **{
                     name: getattr(after, name)
                     for name, form in forms.items()
-                    if self._may_become(getattr(before, name), getattr(after, name), form)
+                    if self._may_become(getattr(before, name), getattr(after, name), form, repairs)
                 },
             )
 
         return changed
 
-    def _may_become(self, before: str | None, after: str | None, form: Form) -> bool:
+    @cached_property
+    def _repairs(self) -> Mapping[str, Sequence[Repair]]:
+        found: defaultdict[str, list[Repair]] = defaultdict(list)
+        for repair in self.plan.repairs:
+            found[repair.object].append(repair)
+        return found
+
+    def _may_become(self, before: str | None, after: str | None, form: Form, repairs: Sequence[Repair]) -> bool:
         return self.equivalence.same_definition(before, after, form) or any(
-            self._is(before, repair.before, form) and self._is(after, repair.after, form)
-            for repair in self.plan.repairs
+            self._is(before, repair.before, form) and self._is(after, repair.after, form) for repair in repairs
         )
 
     def _is(self, found: str | None, shown: str, form: Form) -> bool:

@@ -224,7 +224,7 @@ UUID_TO_VARCHAR: Mapping[str, Case] = {
     "inherited check": Case(
         "CREATE TABLE p (id uuid PRIMARY KEY, CONSTRAINT c CHECK (id <> '{1}')); CREATE TABLE k () INHERITS (p);"
         "COMMENT ON CONSTRAINT c ON k IS 'of the child'",
-        {"check c on p": ("CHECK ((id <> ('{1}'::uuid)::text))",)},
+        dict.fromkeys(("check c on p", "check c on k"), ("CHECK ((id <> ('{1}'::uuid)::text))",)),
         (),
         ("INSERT INTO k VALUES ('{1}')",),
     ),
@@ -243,9 +243,14 @@ UUID_TO_VARCHAR: Mapping[str, Case] = {
     "index of a partitioned table": Case(
         "CREATE TABLE p (id uuid REFERENCES a, n int) PARTITION BY LIST (n);"
         "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p2 PARTITION OF p DEFAULT;"
-        "CREATE INDEX i ON p (n) WHERE id <> '{1}'; ALTER INDEX p1_n_idx RENAME TO \"own name\";"
-        "ALTER INDEX p2_n_idx SET (fillfactor = 70)",
-        {"index i on p": ("CREATE INDEX i ON ONLY p USING btree (n) WHERE (id <> ('{1}'::uuid)::text)",)},
+        "CREATE INDEX i ON p (uuid_hash(id)) WHERE id <> '{1}'; ALTER INDEX p1_uuid_hash_idx RENAME TO \"own name\";"
+        "COMMENT ON INDEX p2_uuid_hash_idx IS 'mine'",
+        {
+            f"index {name} on {table}": (
+                f"CREATE INDEX {name} ON {only}{table} USING btree (uuid_hash((id)::uuid)) WHERE (id <> ('{{1}}'::uuid)::text)",
+            )
+            for name, only, table in (("i", "ONLY ", "p"), ('"own name"', "", "p1"), ("p2_uuid_hash_idx", "", "p2"))
+        },
         (),
     ),
     "statistics": Case(

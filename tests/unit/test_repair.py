@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from core.postgres.catalog import Address, Catalog
-from core.retype.model import Repair, TypePair
+from core.postgres.catalog import Address, Catalog, Index
+from core.postgres.identity import Identity
+from core.retype.model import Plan, Repair, Scope, TypePair
+from core.retype.proof import compare_catalogs
 from core.retype.repair.casts import candidates
 from core.retype.repair.complaints import (
     Complaint,
@@ -23,7 +25,7 @@ from core.retype.repair.complaints import (
     WrongResult,
     problem,
 )
-from core.retype.repair.definitions import detached, with_repairs
+from core.retype.repair.definitions import detached, with_copies, with_repairs
 from core.retype.repair.diff import repair_diff
 from core.retype.repair.syntax import Edit, Parsed, edited
 from core.retype.repair.words import Words, words_of
@@ -268,6 +270,58 @@ def test_a_repair_is_bound_to_its_object_and_its_text() -> None:
     changed = _with_definition(catalog, "CHECK ((id <> y))")
     assert with_repairs(changed, (repair,)) == changed
     assert with_repairs(catalog, ()) is catalog
+
+
+def test_the_proof_permits_a_repair_to_its_object_as_it_is_shown_and_nothing_else() -> None:
+    builder = CatalogBuilder()
+    table = builder.table("t", "id uuid")
+    for name in "cd":
+        builder.constraint(table, name, "c", ("id",))
+    before = _with_definition(builder.build(), "CHECK ((f(id) > 0))")
+    repair = Repair("check c on t", "CHECK ((f(id) > 0))", "CHECK ((f((id)::uuid) > 0))", "")
+    plan = Plan(Identity("c", 1, "d"), "", Scope(TypePair(), (), ()), (), repairs=(repair,))
+
+    def changed(**definitions: str) -> set[str]:
+        constraints = tuple(replace(c, definition=definitions.get(c.name, c.definition)) for c in before.constraints)
+        return {
+            difference.object for difference in compare_catalogs(plan, before, replace(before, constraints=constraints))
+        }
+
+    assert changed(c=repair.after) == set()
+    assert changed(c="CHECK (((f((id)::uuid)) > 0))") == set()  # as the server prints it
+    assert changed(c="CHECK ((f((id)::uuid) > 1))") == {"constraint public.t.c"}
+    assert changed(c="CHECK ((f((id)::text) > (0)::uuid))") == {"constraint public.t.c"}
+    assert changed(c=repair.after, d=repair.after) == {"constraint public.t.d"}
+
+
+def test_copies_are_repaired_like_their_originals() -> None:
+    builder = CatalogBuilder()
+    parent = builder.table("p", "id uuid", kind="p")
+    child = builder.table("k", "id uuid", parents=("p",))
+    top = Index(
+        oid=1,
+        relation=parent.oid,
+        schema="public",
+        table="p",
+        name="i",
+        definition="CREATE INDEX i ON ONLY p USING btree (f(id))",
+    )
+    attached = Index(
+        oid=2,
+        relation=child.oid,
+        parent=1,
+        schema="public",
+        table="k",
+        name="j",
+        definition="CREATE INDEX j ON k USING btree (f(id))",
+    )
+    other = replace(attached, oid=3, name="o", definition="CREATE INDEX o ON k USING hash (f(id))")
+    catalog = replace(builder.build(), indexes=(top, attached, other))
+    repair = Repair("index i on p", top.definition, "CREATE INDEX i ON ONLY p USING btree (f((id)::uuid))", "why")
+    assert with_copies(catalog, (repair,)) == (
+        repair,
+        Repair("index j on k", attached.definition, "CREATE INDEX j ON k USING btree (f((id)::uuid))", "why"),
+    )
 
 
 def _with_definition(catalog: Catalog, definition: str) -> Catalog:

@@ -18,7 +18,7 @@ from core.retype.clone import Clone, CloneSettings, Progress, schema_clone
 from core.retype.closure import close_over
 from core.retype.model import Blocker, Plan, PlanWarning, Repair, Scope, TypePair
 from core.retype.plan import make_plan
-from core.retype.repair.definitions import object_of
+from core.retype.repair.definitions import object_of, with_copies
 from core.retype.repair.meaning import calls_others
 from core.retype.repair.trial import Outcome, Refusal, parsed_again, try_conversion
 
@@ -145,7 +145,7 @@ async def _check(
     others = calls_others(catalog, after, frozenset(object_of(catalog, part) for part in closure.parts))
     return Checked(
         complete=not outcome.unchecked,
-        repairs=_certain(outcome, others),
+        repairs=with_copies(catalog, _certain(outcome, others)),
         blockers=(*(_unrepaired(scope, refusal) for refusal in outcome.refusals), *others),
         warnings=tuple(_unchecked(refusal) for refusal in outcome.unchecked),
     )

@@ -10,7 +10,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from core.postgres.catalog import Address, Catalog, Column, Relation
+from core.postgres.catalog import (
+    Address,
+    Catalog,
+    Column,
+    Constraint,
+    Function,
+    Index,
+    Policy,
+    PublishedTable,
+    Relation,
+    Rule,
+    Statistics,
+    Trigger,
+)
 from core.postgres.sql import qualified
 from core.retype.dependents import (
     constraints,
@@ -26,31 +39,39 @@ from core.retype.dependents import (
 from core.retype.dependents.subject import Subject
 from core.retype.model import Repair
 from core.retype.names import column_name
-from core.retype.parts import Part
+from core.retype.parts import Part, part_at
 
 
 class _Kind(NamedTuple):
-    """Where the catalog keeps objects of a kind, how the plan names one, and which of its fields are SQL."""
+    """Where the catalog keeps objects of a kind, and which of their fields are SQL."""
 
     items: str
     by_oid: str
-    subject: Callable[[Any], Subject]
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = ("definition",)
 
 
-_KINDS: Final[dict[str, _Kind]] = {
-    "function": _Kind("functions", "function", functions.subject, ("definition",)),
-    "view": _Kind("relations", "relation", views.subject, ("definition",)),
-    "statistics object": _Kind("statistics", "extended_statistics", statistics.subject, ("definition",)),
-    "index": _Kind("indexes", "index", indexes.subject, ("definition",)),
-    "constraint": _Kind("constraints", "constraint", constraints.subject, ("definition",)),
-    "rule": _Kind("rules", "rule", rules.subject, ("definition",)),
-    "trigger": _Kind("triggers", "trigger", triggers.subject, ("definition",)),
-    "policy": _Kind("policies", "policy", policies.subject, ("using", "check")),
-    "publication entry": _Kind(
-        "published_tables", "published_table", publications.subject, ("row_filter",)
-    ),
-}  # fmt: skip
+_KINDS: Final = {
+    "function": _Kind("functions", "function"),
+    "view": _Kind("relations", "relation"),
+    "statistics object": _Kind("statistics", "extended_statistics"),
+    "index": _Kind("indexes", "index"),
+    "constraint": _Kind("constraints", "constraint"),
+    "rule": _Kind("rules", "rule"),
+    "trigger": _Kind("triggers", "trigger"),
+    "policy": _Kind("policies", "policy", ("using", "check")),
+    "publication entry": _Kind("published_tables", "published_table", ("row_filter",)),
+}
+_SUBJECTS: Final[dict[type, Callable[[Any], Subject]]] = {
+    Function: functions.subject,
+    Relation: views.subject,
+    Statistics: statistics.subject,
+    Index: indexes.subject,
+    Constraint: constraints.subject,
+    Rule: rules.subject,
+    Trigger: triggers.subject,
+    Policy: policies.subject,
+    PublishedTable: publications.subject,
+}
 _OF_COLUMN: Final = ("default", "generated column")
 _KEPT_BY_POSTGRESQL: Final = {
     "index": "pg_class",
@@ -95,7 +116,47 @@ def object_of(catalog: Catalog, part: Part) -> str:
     if part.kind in _OF_COLUMN:
         return _column_object(part.kind, part.name)
     kind = _KINDS[part.kind]
-    return kind.subject(getattr(catalog, kind.by_oid)[part.address.oid]).object
+    return object_named(getattr(catalog, kind.by_oid)[part.address.oid])
+
+
+def object_named(
+    item: Function | Relation | Statistics | Index | Constraint | Rule | Trigger | Policy | PublishedTable | Column,
+) -> str:
+    """The kind and name of an object of the catalog, as repairs have it; of a column its default."""
+    return _object_of_default(item) if isinstance(item, Column) else _SUBJECTS[type(item)](item).object
+
+
+def with_copies(catalog: Catalog, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """The repairs, and those of the copies that partitions and inheriting tables have: they follow the original."""
+    wanted = {(repair.object, repair.before): repair for repair in repairs}
+    found = list(repairs)
+    for index in catalog.indexes:
+        top = index
+        while top.parent:
+            top = catalog.index[top.parent]
+        repair = wanted.get((object_named(top), top.definition)) if top is not index else None
+        if repair is not None and (after := _follow(index.definition, repair)) is not None:
+            found.append(replace(repair, object=object_named(index), before=index.definition, after=after))
+    for constraint in catalog.constraints:
+        if constraint.kind == "c" and constraint.inherited and (original := _original(catalog, constraint)) is not None:
+            repair = wanted.get((object_named(original), constraint.definition))
+            if repair is not None:
+                found.append(replace(repair, object=object_named(constraint)))
+    return tuple(found)
+
+
+def _follow(definition: str, repair: Repair) -> str | None:
+    """The definition of a partition's index, with the original's repair in it."""
+    at = repair.before.find(" USING ")
+    if at < 0 or not definition.endswith(repair.before[at:]):
+        return None
+    return definition.removesuffix(repair.before[at:]) + repair.after[repair.after.find(" USING ") :]
+
+
+def _original(catalog: Catalog, constraint: Constraint) -> Constraint | None:
+    part = part_at(catalog, Address("pg_constraint", constraint.oid))
+    original = catalog.constraint[part.address.oid] if part is not None and part.kind == "constraint" else None
+    return original if original is not constraint else None
 
 
 def definitions_of(catalog: Catalog, part: Part, create: str) -> tuple[Definition, ...]:
@@ -144,7 +205,7 @@ def detached(catalog: Catalog, repairs: tuple[Repair, ...]) -> frozenset[Address
         Address(_KEPT_BY_POSTGRESQL[kind], item.oid)
         for kind in _KEPT_BY_POSTGRESQL
         for item in getattr(catalog, _KINDS[kind].items)
-        if _KINDS[kind].subject(item).object in repaired
+        if object_named(item) in repaired
     )
 
 
@@ -154,12 +215,10 @@ def with_repairs(catalog: Catalog, repairs: tuple[Repair, ...]) -> Catalog:
         return catalog
     wanted = {(repair.object, repair.before): repair.after for repair in repairs}
     changes: dict[str, Any] = {
-        kind.items: tuple(
-            _repaired(item, kind.subject(item).object, kind.texts, wanted) for item in getattr(catalog, kind.items)
-        )
+        kind.items: tuple(_repaired(item, kind.texts, wanted) for item in getattr(catalog, kind.items))
         for kind in _KINDS.values()
     }
-    columns = tuple(_repaired(c, _object_of_default(c), ("default",), wanted) for c in catalog.columns)
+    columns = tuple(_repaired(c, ("default",), wanted) for c in catalog.columns)
     return replace(catalog, **changes, columns=columns)
 
 
@@ -177,10 +236,11 @@ def addresses(catalog: Catalog) -> Iterator[tuple[str, Address]]:
     for name, kind in _KINDS.items():
         for item in getattr(catalog, kind.items):
             if not isinstance(item, Relation) or item.kind in "vm":
-                yield kind.subject(item).object, Address(places[name], item.oid)
+                yield object_named(item), Address(places[name], item.oid)
 
 
-def _repaired(item: Any, name: str, texts: tuple[str, ...], wanted: dict[tuple[str, str], str]) -> Any:
+def _repaired(item: Any, texts: tuple[str, ...], wanted: dict[tuple[str, str], str]) -> Any:
+    name = object_named(item)
     changes = {
         field: wanted[key]
         for field in texts
