@@ -133,7 +133,21 @@ async def drop_leftover(connection: asyncpg.Connection, name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise Refused(f"{name} is not the name of a scratch database of pgrecast, and is not dropped.")
-    await connection.execute(f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)")
+    await drop_with_sessions(connection, name)
+
+
+async def drop_with_sessions(connection: asyncpg.Connection, name: str) -> None:
+    """Drop a database although this role's own sessions are connected to it; nothing happens when there is none.
+
+    FORCE fails where an autovacuum worker looks at the database, for its process is nobody's that a role may end; a plain
+    DROP ends such a worker by itself (PostgreSQL source, procarray.c, CountOtherDBBackends), once the sessions are gone.
+    """
+    quoted = quote_identifier(name)
+    try:
+        await connection.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+    except asyncpg.InsufficientPrivilegeError:
+        await connection.fetch(_QUERIES["end_own_sessions"], name)
+        await connection.execute(f"DROP DATABASE IF EXISTS {quoted}")
 
 
 async def _create(server: ConnectionSpec, name: str, purpose: str) -> None:

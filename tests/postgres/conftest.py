@@ -10,6 +10,7 @@ import pytest
 from core.demo.incident import Incident, build_incident, remove_incident
 from core.postgres.connect import connect
 from core.postgres.connection_spec import ConnectionSpec
+from core.postgres.scratch import drop_with_sessions
 from tests.databases import Server, run_sync
 
 
@@ -26,7 +27,7 @@ def production_copy(incident: Incident) -> Iterator[ConnectionSpec]:
     spec = incident.production.with_database(f"{incident.production.database}_{secrets.token_hex(4)}")
     run_sync(_administer(incident, f"CREATE DATABASE {spec.database} TEMPLATE {incident.production.database}"))
     yield spec
-    run_sync(_administer(incident, f"DROP DATABASE {spec.database} WITH (FORCE)"))
+    run_sync(_drop(spec))
 
 
 @pytest.fixture
@@ -35,7 +36,15 @@ def empty_database(incident: Incident) -> Iterator[ConnectionSpec]:
     spec = incident.production.with_database(f"ma_saas_scratch_{secrets.token_hex(4)}")
     run_sync(_administer(incident, f"CREATE DATABASE {spec.database} TEMPLATE template0"))
     yield spec
-    run_sync(_administer(incident, f"DROP DATABASE {spec.database} WITH (FORCE)"))
+    run_sync(_drop(spec))
+
+
+async def _drop(spec: ConnectionSpec) -> None:
+    connection = await connect(spec.with_database("postgres"), read_only=False)
+    try:
+        await drop_with_sessions(connection, spec.database)
+    finally:
+        await connection.close()
 
 
 async def _administer(incident: Incident, statement: str) -> None:

@@ -4,3 +4,7 @@ SELECT d.datname AS name, pg_get_userbyid(d.datdba) AS owner, shobj_description(
   FROM pg_database d
  WHERE d.datname LIKE $1::text
  ORDER BY d.datname
+
+-- name: end_own_sessions
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE datname = $1 AND pid <> pg_backend_pid() AND usename = current_user
