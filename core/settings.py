@@ -153,6 +153,8 @@ class ConversionSettings(_Section):
     """Columns to leave as they are."""
     soft_references: Literal["all", "none", "ask"] = "ask"
     """Columns of the key's type that reference without a foreign key."""
+    approach: Literal["ask", "dynamic", "enumerated", "staged"] = "ask"
+    """How foreign keys are recreated: saved in the run, listed and scripted for review, or with a pause after phase 2."""
     proof: Literal["catalog", "counts", "contents"] = "contents"
     """How deep the proof goes."""
     lock_timeout: Duration = timedelta(seconds=5)

@@ -129,6 +129,15 @@ async def ask_commit(
     return await _ask(context, target, words, plan=fingerprint, expires_in=limit)
 
 
+async def ask_review(
+    context: StepContext, target: TargetName, expected: Estimate, dropped: Sequence[str], checked: Sequence[str]
+) -> str:
+    """Whether to go on after phase 2; unanswered, it is ROLLBACK when the limit has passed."""
+    words = questions.review(target, expected, dropped, checked)
+    fingerprint, limit = expected.plan.fingerprint, context.settings.limits.commit
+    return await _ask(context, target, words, plan=fingerprint, expires_in=limit)
+
+
 async def _ask(
     context: StepContext,
     target: TargetName,

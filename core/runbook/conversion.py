@@ -31,9 +31,11 @@ from core.runbook.agreement import accept_warnings, ask_commit, confirm, plan_se
 from core.runbook.conversion_report import ConversionReport, render
 from core.runbook.conversion_state import UNDO
 from core.runbook.facts import PLAN_FILE, PROOF_FILE, REPORT_FILE, SCRIPT_FILE, UNDO_FILE, UNDO_SCRIPT_FILE
+from core.runbook.held import answered_while_held
 from core.runbook.model import StepContext
 from core.runbook.planning import Planned, milliseconds
 from core.runbook.questions import COMMIT
+from core.runbook.staged import STAGED, approach, review
 from core.settings import Settings, TargetName
 
 Outcome = Literal["committed", "rolled_back"]
@@ -222,6 +224,9 @@ async def _run(
 
         async with conversion:
             await conversion.lock()
+            if approach(context) == STAGED and planned.plan.goal is None:
+                await conversion.run(until=Phase.DETACH)
+                await review(context, target, planned, expected, conversion)
             await conversion.run()
             proof = await conversion.prove()
             tallies = total_of(tally for phase in phases for tally in phase.tallies)
@@ -287,7 +292,7 @@ def execution_options(settings: Settings) -> ExecutionOptions:
 async def _end(conversion: Conversion, question: Awaitable[str]) -> NeedsPerson | None:
     """COMMIT or ROLLBACK by the answer; what goes wrong after COMMIT is handed back, so that it can be recorded first."""
     try:
-        answer = await _while_held(conversion, question)
+        answer = await answered_while_held(conversion, question)
     except asyncio.CancelledError:
         await conversion.rollback("the step was stopped")
         raise
@@ -299,29 +304,6 @@ async def _end(conversion: Conversion, question: Awaitable[str]) -> NeedsPerson 
     except NeedsPerson as trouble:
         return trouble
     return None
-
-
-async def _while_held(conversion: Conversion, question: Awaitable[str]) -> str:
-    """The answer to the question, the transaction kept alive meanwhile.
-
-    Raises:
-        ConversionFailed: the connection was lost while nobody had answered.
-    """
-    asking = asyncio.ensure_future(question)
-    holding = asyncio.create_task(conversion.hold())
-    try:
-        await asyncio.wait({asking, holding}, return_when=asyncio.FIRST_COMPLETED)
-        if holding.done():
-            holding.result()
-        return await asking
-    finally:
-        # Not awaited one by one: a second cancellation of this step must not be taken for theirs.
-        for task in (asking, holding):
-            task.cancel()
-        await asyncio.wait({asking, holding})
-        for task in (asking, holding):
-            if not task.cancelled():
-                task.exception()  # looked at, or the loop would complain
 
 
 def _planned_event(context: StepContext, target: TargetName, planned: Planned) -> ConversionPlanned:

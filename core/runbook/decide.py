@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from core.errors import Refused
 from core.events import Choice
+from core.postgres.connect import ConnectionSpec
 from core.retype.course import total_of
+from core.retype.cross_check import cross_check, summary
+from core.retype.foreign_key_list import list_foreign_keys, to_csv
 from core.retype.model import ScopeRequest
 from core.retype.script import render_script
-from core.runbook.agreement import plan_settled
+from core.runbook.agreement import plan_settled, refuse_blockers
 from core.runbook.conversion import scope_request
 from core.runbook.conversion_report import tally_lines
-from core.runbook.facts import DECISION_APPROACH, DECISION_PLAN, DECISION_SOFT_REFERENCES, SCRIPT_FILE
+from core.runbook.facts import (
+    CROSS_CHECK_FILE,
+    DECISION_APPROACH,
+    DECISION_PLAN,
+    DECISION_SOFT_REFERENCES,
+    FOREIGN_KEYS_FILE,
+    SCRIPT_FILE,
+)
 from core.runbook.model import StepContext
+from core.runbook.planning import Planned, read_catalog, show_inspection
+from core.runbook.staged import DYNAMIC, ENUMERATED, OF_SETTING, STAGED
 from core.runbook.words import counted
 
-DYNAMIC = "A"
-ENUMERATED = "B"
-LATER = "later"
+LATER: Final = "later"
 
-TIME = timedelta(hours=8)
+TIME: Final = timedelta(hours=8)
 """Long enough to ask colleagues."""
 
 
@@ -33,14 +44,35 @@ def decided_request(context: StepContext) -> ScopeRequest:
 
 
 async def decide(context: StepContext) -> str:
-    """Ask for the approach, and write the six-phase script of production's plan as evidence."""
+    """Ask for the approach, and write the list of foreign keys and the six-phase script of production's plan as evidence.
+
+    Raises:
+        Refused: nobody has decided; or, with approach B, what was written is not complete.
+    """
     request = scope_request(context.settings)
     spec, identity = await context.target("production")
     planned = await plan_settled(context, "production", spec, identity, request)
     plan = planned.plan
     tallies = total_of(tally for statement in plan.statements for tally in statement.tallies if not tally.root)
     keys = counted(sum(tally.count for tally in tallies if tally.what == "foreign keys dropped"), "foreign key")
-    answer = await context.ask(
+    answer = OF_SETTING.get(context.settings.conversion.approach) or await _ask(context, keys, tally_lines(tallies))
+    if answer == LATER:
+        raise Refused("It was not decided.", advice="Run the step again when it is.")
+    listing, script = to_csv(list_foreign_keys(planned.catalog, plan.scope)), render_script(plan, planned.catalog)
+    await context.file(FOREIGN_KEYS_FILE, listing.encode())
+    await context.file(SCRIPT_FILE, script.encode())
+    if answer == ENUMERATED:
+        await _cross_check(context, spec, planned, listing, script)
+    if planned.request.soft_references != "ask":
+        await context.fact(DECISION_SOFT_REFERENCES, planned.request.soft_references)
+    await context.fact(DECISION_PLAN, plan.fingerprint)
+    await context.fact(DECISION_APPROACH, answer)
+    complete = "cross-checked and complete, " if answer == ENUMERATED else ""
+    return f"approach {answer}: {keys}; their list and the six-phase script are {complete}among the evidence"
+
+
+async def _ask(context: StepContext, keys: str, counts: list[str]) -> str:
+    return await context.ask(
         "How are the foreign keys recreated?",
         (
             Choice(
@@ -52,25 +84,39 @@ async def decide(context: StepContext) -> str:
             Choice(
                 name=ENUMERATED,
                 label="B: enumerated script (fallback)",
-                consequence=f"A six-phase script that names all {keys} is written now, for people to review and "
-                "cross-check. Production is converted only as long as its plan is the one that was reviewed.",
+                consequence=f"All {keys} are written down now, as a list (CSV) and in a six-phase script, cross-checked against "
+                "the live catalog, for people to review. Production is converted only as long as its plan is the reviewed one.",
+            ),
+            Choice(
+                name=STAGED,
+                label="C: staged",
+                consequence="Each conversion stops after phase 2, still in its transaction, and shows what was dropped and how it "
+                "comes back. Go on, or roll back. The tables stay locked meanwhile; unanswered, it rolls back.",
             ),
             Choice(name=LATER, label="Decide later", consequence="Nothing is changed."),
         ),
         default=LATER,
         expires_in=TIME,
         target="production",
-        details=(
-            *tally_lines(tallies),
-            "C (staged: phases 1 and 2, a review of what was dropped, then the rest) is not in this version.",
-        ),
+        details=counts,
         way_back="Nothing is changed by deciding; the step can be run again.",
     )
-    if answer == LATER:
-        raise Refused("It was not decided.", advice="Run the step again when it is.")
-    await context.file(SCRIPT_FILE, render_script(plan, planned.catalog).encode())
-    if planned.request.soft_references != "ask":
-        await context.fact(DECISION_SOFT_REFERENCES, planned.request.soft_references)
-    await context.fact(DECISION_PLAN, plan.fingerprint)
-    await context.fact(DECISION_APPROACH, answer)
-    return f"approach {answer}: {keys}; the complete script is among the evidence"
+
+
+async def _cross_check(context: StepContext, spec: ConnectionSpec, planned: Planned, listing: str, script: str) -> None:
+    """Hold what was written against the catalog as it is now: hours may have passed since the question was asked.
+
+    Raises:
+        Refused: something is missing, or cannot be converted at all.
+    """
+    refuse_blockers(planned.plan)
+    now = await read_catalog(spec, context.settings.limits, show_inspection(context))
+    check = cross_check(now, planned.plan.scope, listing, script)
+    await context.file(CROSS_CHECK_FILE, "".join(f"{line}\n" for line in (*check.lines, *check.faults)).encode())
+    for line in check.lines:
+        await context.say(line)
+    if not check.complete:
+        raise Refused(
+            f"The enumeration is {summary(check)}.",
+            advice="If production's schema has changed meanwhile, run the step again; it is written anew.",
+        )

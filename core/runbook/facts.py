@@ -21,9 +21,9 @@ INVESTIGATION_SECONDS = "investigation.estimated_seconds"
 
 # Task 4, the decision.
 DECISION_APPROACH = "decision.approach"
-"""`A`, dynamic, or `B`, enumerated."""
+"""`A`, dynamic, `B`, enumerated, or `C`, staged."""
 DECISION_PLAN = "decision.plan"
-"""Fingerprint of the plan whose script was written for approach B."""
+"""Fingerprint of the plan whose script was written."""
 
 DECISION_SOFT_REFERENCES = "decision.soft_references"
 """`all` or `none`: what becomes of columns that reference without a foreign key, in every conversion of the run."""
@@ -69,6 +69,9 @@ MAINTENANCE_PROVED = "maintenance.proved"
 # Evidence files.
 PLAN_FILE = "plan.json"
 SCRIPT_FILE = "conversion.sql"
+FOREIGN_KEYS_FILE = "foreign-keys.csv"
+CROSS_CHECK_FILE = "cross-check.txt"
+DROPPED_FILE = "dropped.md"
 PROOF_FILE = "proof.json"
 REHEARSAL_FILE = "rehearsal.json"
 REPORT_FILE = "report.md"

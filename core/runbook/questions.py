@@ -18,6 +18,7 @@ CANCEL = "cancel"
 COMMIT = "commit"
 ROLLBACK = "rollback"
 ACCEPT = "accept"
+GO_ON = "go on"
 RETYPE = "retype"
 LEAVE = "leave"
 
@@ -107,6 +108,28 @@ def commit(target: str, estimate: Estimate, proof: Sequence[str], tallies: Seque
         way_back=f"ROLLBACK, in about {span(estimate.rollback)}; it is also what happens when nobody answers in time.",
         locks=("All tables of the conversion stay locked until this is answered.",),
         details=tuple(tallies),
+    )
+
+
+def review(target: str, estimate: Estimate, dropped: Sequence[str], checked: Sequence[str]) -> Words:
+    """Whether a staged conversion goes on after phase 2, asked while the transaction is held open.
+
+    Args:
+        dropped: what phase 2 has dropped, one line each.
+        checked: what was made sure of about it.
+    """
+    return Words(
+        title=f"Phases 1 and 2 of the {target} database {estimate.plan.identity.database} are through. Go on?",
+        choices=(
+            Choice(name=GO_ON, label="Go on", consequence="Phases 3 to 6 run; COMMIT or ROLLBACK is asked for after them."),
+            Choice(name=ROLLBACK, label="ROLLBACK", consequence="Everything is as it was before the conversion."),
+        ),
+        default=ROLLBACK,
+        checked=tuple(checked),
+        duration=f"about {span(estimate.seconds)} for the rest",
+        way_back="ROLLBACK, at once; it is also what happens when nobody answers in time.",
+        locks=("All tables of the conversion stay locked until this is answered, and while the rest runs.",),
+        details=tuple(dropped),
     )
 
 

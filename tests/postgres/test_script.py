@@ -144,7 +144,7 @@ SMUGGLED = {
     "a policy is gone": ("DROP POLICY own ON public.users", "not as before: policy own of public.users"),
     "an index is gone": ("DROP INDEX public.lines_plain", "not as before: index lines_plain of public.lines"),
     "a key is valid": ("ALTER TABLE public.lines VALIDATE CONSTRAINT lines_seller", "not as planned: lines_seller"),
-    "a column is another": ("ALTER TABLE public.lines ALTER seller TYPE text", "not of the type expected: public.lines.seller"),
+    "a column is another": ("ALTER TABLE public.visits ALTER who TYPE varchar(40)", "not of the type expected: public.visits.who"),
     "it fails": ("SELECT 1/0", "division by zero"),
 }  # fmt: skip
 

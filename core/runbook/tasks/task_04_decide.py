@@ -25,12 +25,13 @@ TASK = Task(
                     "recreates it from there. High reliability: automated, all keys are recreated."
                 ),
                 (
-                    "B, manual enumeration (fallback): every foreign key is enumerated in a six-phase script that people review "
-                    "and cross-check for completeness before anything runs. Medium reliability: human error is possible."
+                    "B, manual enumeration (fallback): every foreign key is exported to CSV and enumerated in a six-phase script, "
+                    "cross-checked against the catalog for completeness, that people review before anything runs. Medium "
+                    "reliability: human error is possible."
                 ),
                 (
-                    "C, staged: phases 1 and 2 run, the list of what was dropped is reviewed, then the rest runs. Medium to high "
-                    "reliability. Not in this version."
+                    "C, staged: phases 1 and 2 run, the list of what was dropped is reviewed, then the rest runs, all in one "
+                    "transaction. Medium to high reliability."
                 ),
                 "The script's audit is in docs/CONVERSION_SCRIPT_AUDIT_REPORT.md (lines 150-200 for approach A).",
             ),
