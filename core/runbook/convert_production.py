@@ -8,7 +8,7 @@ from core.errors import Refused
 from core.retype.model import PlanWarning
 from core.runbook import gates
 from core.runbook.conversion import ConversionResult, Preparation, convert, scope_request
-from core.runbook.decide import ENUMERATED, decided_request
+from core.runbook.decide import decided_request
 from core.runbook.evidence import read_evidence
 from core.runbook.facts import (
     CONVERSION_OUTCOME,
@@ -24,6 +24,7 @@ from core.runbook.facts import (
 from core.runbook.model import StepContext
 from core.runbook.planning import Planned
 from core.runbook.rehearsal import Rehearsal, not_rehearsed
+from core.runbook.staged import ENUMERATED
 from core.runbook.words import counted, span
 
 REHEARSAL_STEP = "5.1"

@@ -13,12 +13,12 @@ from core.engine.process import engine_client
 from core.engine.protocol import TickStep
 from core.errors import PgrecastError, Refused
 from core.events import Question
-from core.runbook.decide import DYNAMIC
 from core.runbook.facts import LOCATED, MIGRATED_PRODUCTION
 from core.runbook.migrations import MIGRATE, STAMP
 from core.runbook.model import Step
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE
 from core.runbook.recovery import RECOVERY
+from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
 from tui.cli.demo_host import Demo
 from tui.cli.follow import Answer, Follower
