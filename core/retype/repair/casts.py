@@ -322,8 +322,11 @@ class _Search:
         if not (self.words.is_narrow(declared) and self.words.is_new(type_text)):
             return
         reason = f"the function is declared to return {declared}, which its callers go on to get"
-        for node in self.parsed.nodes():
-            body = node.fields.get("sql_body") if node.kind == "CreateFunctionStmt" else None
+        definitions = [node for node in self.parsed.nodes() if node.kind == "CreateFunctionStmt"]
+        if not definitions:  # a body by itself
+            yield self._all(self._output((len(self.parsed.tree) - 1, "stmt"), column - 1), declared, reason)
+        for node in definitions:
+            body = node.fields.get("sql_body")
             if body is None:
                 continue
             path = (*node.path, "CreateFunctionStmt", "sql_body")

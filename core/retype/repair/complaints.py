@@ -62,7 +62,7 @@ class RecursionWidens:
 
 @dataclass(frozen=True, slots=True)
 class WrongResult:
-    """A function's final statement gives another type than was declared, in that column, counted from 1."""
+    """A function's query gives another type than was declared, in that column, counted from 1."""
 
     declared: str
     type: str
@@ -115,6 +115,10 @@ _ACTUAL = re.compile(r"Actual return type is (?P<type>.+)\.")
 _ACTUAL_COLUMN = re.compile(
     r"Final statement returns (?P<type>.+) instead of (?P<declared>.+) at column (?P<column>\d+)\."
 )
+_STRUCTURE = "structure of query does not match function result type"
+_RETURNED = re.compile(
+    r"Returned type (?P<type>.+) does not match expected type (?P<declared>.+) in column (?P<column>\d+)\."
+)
 _CAST = re.compile(r"cannot cast type (?P<type>.+) to (?P<target>.+)")
 _COLLATION = re.compile(r"collations are not supported by type (?P<type>.+)")
 _CLASS = re.compile(r'operator class "(?P<name>.+)" does not accept data type (?P<type>.+)')
@@ -137,6 +141,8 @@ def problem(complaint: Complaint) -> Problem | None:
         return RecursionWidens(match["type"], match["overall"])
     if match := _RESULT.fullmatch(text):
         return _wrong_result(match["declared"], complaint.detail)
+    if text == _STRUCTURE and (match := _RETURNED.fullmatch(complaint.detail)):
+        return WrongResult(match["declared"], match["type"], int(match["column"]))
     if match := _CAST.fullmatch(text):
         return NoSuchCast(match["type"], match["target"])
     if match := _COLLATION.fullmatch(text):
