@@ -26,6 +26,7 @@ from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, ROLLBACK
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import ConversionState, StepState, fold_all
 from core.settings import Settings
+from tui.cli.expected import with_scope
 from tui.cli.follow import Answer, Follower
 from tui.cli.output import Output
 from tui.cli.runs import conversion_run, existing_run, recovery_run
@@ -42,6 +43,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
             f"The conversion of {spec.database} is not confirmed.",
             advice=f"Read the plan (pgrecast plan), then add --confirm {spec.database}.",
         )
+    settings = await with_scope(given, settings, spec, output)
     runbook, step, directory = _what_to_run(given, settings, spec.database)
     target = "production" if runbook is CONVERSION else given.target
     targets = ConfiguredTargets(settings, {target: spec})

@@ -114,6 +114,12 @@ def _scope(parser: argparse.ArgumentParser) -> None:
     scope.add_argument(
         "--collation", metavar="NAME", help="collation of the converted columns, e.g. C (default: the database's own)"
     )
+    scope.add_argument(
+        "--scope",
+        choices=("keys", "expected"),
+        default="keys",
+        help="keys: the key graph from its roots (default); expected: what the Alembic project's history wants otherwise",
+    )
     scope.add_argument("--root", metavar="TABLE.COLUMN", action="append", default=[], help="a root key; repeatable")
     scope.add_argument(
         "--include", metavar="TABLE.COLUMN", action="append", default=[], help="add a column; repeatable"

@@ -17,6 +17,7 @@ from core.runbook.conversion import scope_request
 from core.runbook.planning import plan_conversion
 from core.settings import Settings
 from tui import text
+from tui.cli.expected import with_scope
 from tui.cli.output import Output
 from tui.cli.targets import target_spec
 
@@ -24,6 +25,7 @@ from tui.cli.targets import target_spec
 async def run(given: argparse.Namespace, settings: Settings, output: Output) -> int:
     """Plan and print; exit status 3 when there are blockers, after printing them."""
     spec = await target_spec(given, settings)
+    settings = await with_scope(given, settings, spec, output)
     connection = await connect(spec)
     try:
         identity = await identify(connection)
