@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.databases import Database
+from tui.cli import main
+from tui.cli import status as status_command
 
 # Mixed case, reserved words, two schemas; views on views, a policy, a trigger, a materialized view; no Alembic.
 SHOP = """
@@ -206,3 +208,22 @@ async def test_a_half_converted_database_is_seen(command: CommandLine, database:
     )
     await connection.close()
     assert "users.id" in command.facts("plan", "--dsn", database.dsn)["already_converted"]
+
+
+def test_a_defect_is_a_sentence_and_its_traceback_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: object) -> int:
+        secret = "obviously-fake"  # a local variable, which must be nowhere afterwards
+        raise ZeroDivisionError(len(secret))
+
+    monkeypatch.setattr(status_command, "run", fail)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert main(["status"]) == 1
+    said = capsys.readouterr().err
+    log = (tmp_path / "pgrecast" / "defects.log").read_text()
+    assert "defect of pgrecast" in said
+    assert "Traceback" not in said
+    assert "ZeroDivisionError: 14" in log
+    assert "obviously-fake" not in said
