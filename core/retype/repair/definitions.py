@@ -6,7 +6,7 @@ does not apply.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -110,6 +110,12 @@ class Definition:
     def with_part(self, part: str) -> str:
         return self.text[: self.start] + part + self.text[self.end :]
 
+    def within(self, statement: str) -> Definition:
+        """The part where it stands in the statement that makes the object."""
+        at = statement.rindex(self.part)
+        around = {"before": statement[:at], "after": statement[at + len(self.part) :]}
+        return replace(self, **around, is_probe=False)
+
 
 def object_of(catalog: Catalog, part: Part) -> str:
     """The object's kind and name, as the plan's statements have it."""
@@ -181,10 +187,7 @@ def definitions_of(catalog: Catalog, part: Part, create: str) -> tuple[Definitio
         case "default" | "generated column":
             column = next(c for c in catalog.columns if _named_as(c, part) and c.default is not None)
             text = column.default or ""
-            return (
-                _probe(name, text, 0, len(text), qualified(column.schema, column.table)),
-                *_within(name, text, create),
-            )
+            return (_probe(name, text, 0, len(text), qualified(column.schema, column.table)),)
         case "index":
             index = catalog.index[oid]
             _, tail = indexes.split_definition(index)
@@ -194,6 +197,15 @@ def definitions_of(catalog: Catalog, part: Part, create: str) -> tuple[Definitio
     kind = _KINDS[part.kind]
     item = getattr(catalog, kind.by_oid)[oid]
     return tuple(d for field in kind.texts if (text := getattr(item, field)) for d in _within(name, text, create))
+
+
+def exchanged(statement: str, parts: Sequence[tuple[str, str]]) -> str:
+    """The statement with other parts in the place of those that stand in it, in this order, at its end."""
+    end = len(statement)
+    for before, after in reversed(parts):
+        at = statement.rindex(before, 0, end)
+        statement, end = statement[:at] + after + statement[at + len(before) :], at
+    return statement
 
 
 def detached(catalog: Catalog, repairs: tuple[Repair, ...]) -> frozenset[Address]:

@@ -10,15 +10,11 @@ from core.redaction import redactor
 from core.retype.repair.complaints import Complaint
 
 
-async def speak_plainly(connection: asyncpg.Connection, *, locally: bool) -> None:
-    """Have errors told in PostgreSQL's own words, which alone are understood, where the role may choose.
-
-    Args:
-        locally: for the open transaction only.
-    """
+async def speak_plainly(connection: asyncpg.Connection) -> None:
+    """Have the session's errors told in PostgreSQL's own words, which alone are understood, where the role may choose."""
     with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
         async with connection.transaction():
-            await connection.execute(f"SET {'LOCAL' if locally else 'SESSION'} lc_messages = 'C'")
+            await connection.execute("SET lc_messages = 'C'")
 
 
 def complaint_of(error: asyncpg.PostgresError) -> Complaint:

@@ -1,6 +1,6 @@
 """The conversion tried on an empty clone: what its server refuses, which casts it takes, and what stays as it was.
 
-Everything that hangs on the keys is taken off, the columns are retyped, and each object is put back under a savepoint. What the
+Everything that hangs on the keys is taken off, the columns are retyped, and each object is tried until it can be put back. What the
 server complains about is answered with casts (`casts`), one complaint after the other, until it takes the object or there is
 no answer, or no single one.
 """
@@ -25,12 +25,13 @@ from core.retype.parts import Part
 from core.retype.plan import statements_towards
 from core.retype.repair.answers import Unanswered, answer
 from core.retype.repair.complaints import Complaint
-from core.retype.repair.definitions import Definition, definitions_of, object_of, with_repairs
+from core.retype.repair.definitions import Definition, definitions_of, exchanged, object_of
 from core.retype.repair.said import complaint_of, speak_plainly
 from core.retype.repair.words import Words, domains_over, narrow_type, words_of
 from core.retype.transaction import SETTINGS
 
 MOST_EXCERPT = 120
+_SETTINGS = ("search_path", "row_security", "check_function_bodies", "standard_conforming_strings")
 _BEFORE_PUTTING_BACK = (Phase.DETACH, Phase.RETYPE_KEYS, Phase.RETYPE_REFERENCES)
 # The object is not there: the clone lacks it, or what it uses.
 _ABSENT = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
@@ -84,8 +85,7 @@ async def try_conversion(
     """
     trial = _Trial(clone.connection, without_roles(catalog), scope)
     try:
-        async with clone.connection.transaction():
-            await trial.prepare()
+        async with trial.settings():
             return await trial.run(progress)
     except _Stopped as stopped:
         return Outcome(stopped=stopped.refusal)
@@ -122,6 +122,19 @@ class _Stopped(Exception):
         self.refusal = refusal
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A definition whose part, with casts for these reasons or as it was, there is nothing to complain about."""
+
+    definition: Definition
+    part: str
+    reasons: tuple[str, ...]
+
+    def repair(self) -> Repair:
+        definition = self.definition
+        return Repair(definition.object, definition.text, definition.with_part(self.part), "; ".join(self.reasons))
+
+
 class _Trial:
     def __init__(self, connection: asyncpg.Connection, catalog: Catalog, scope: Scope) -> None:
         self.connection = connection
@@ -133,10 +146,15 @@ class _Trial:
         self.lacking: set[Address] = set()
         """Parts that the clone does not have, or has no more."""
 
-    async def prepare(self) -> None:
-        for name in ("search_path", "row_security", "check_function_bodies", "standard_conforming_strings"):
-            await self.connection.execute(f"SET LOCAL {name} = {SETTINGS[name]}")
-        await speak_plainly(self.connection, locally=True)
+    @asynccontextmanager
+    async def settings(self) -> AsyncGenerator[None, None]:
+        """Those of a conversion. There is no transaction around it all: its locks would be too many for a small server."""
+        await speak_plainly(self.connection)
+        for name in _SETTINGS:
+            await self.connection.execute(f"SET {name} = {SETTINGS[name]}")
+        yield
+        for name in _SETTINGS:
+            await self.connection.execute(f"RESET {name}")
 
     async def run(self, progress: Progress) -> Outcome:
         await self._make_plain()
@@ -189,25 +207,30 @@ class _Trial:
     async def _put_back(self, part: Part) -> list[Repair] | Refusal:
         # What a parsed body returns is looked at only then; bodies that are text are not the question here.
         is_parsed = part.kind == "function" and self.catalog.function[part.address.oid].is_sql_body
-        await self.connection.execute(f"SET LOCAL check_function_bodies = {'on' if is_parsed else 'off'}")
-        catalog, repairs = self.catalog, list[Repair]()
-        create = _create(part, catalog)
-        for is_probe in (True, False):  # what only looks tells more than what makes the object, and does not tell all
-            found: list[Repair] = []
-            for definition in definitions_of(catalog, part, create.sql):
-                result = await self._settle(definition) if definition.is_probe is is_probe else None
-                if isinstance(result, Refusal):
-                    return result
-                if result is not None:
-                    found.append(result)
-            catalog = with_repairs(catalog, tuple(found))
-            create = _create(part, catalog)
-            repairs = _one_after_the_other(repairs, found)
-        complaint = await self._attempt(create.sql, keep=True)
-        return repairs if complaint is None else Refusal(create.object, complaint.message)
+        await self.connection.execute(f"SET check_function_bodies = {'on' if is_parsed else 'off'}")
+        create = next(s for s in part.put_back(self.catalog) if s.kind.startswith("create "))
+        settled: list[_Settled] = []
+        for definition in definitions_of(self.catalog, part, create.sql):
+            result = await self._settle(definition)
+            if isinstance(result, Refusal):
+                return result
+            settled.append(result)
+        sql = exchanged(create.sql, [(one.definition.part, one.part) for one in settled])
+        complaint = await self._attempt(sql, keep=True)
+        if complaint is not None and len(settled) == 1 and settled[0].definition.is_probe:
+            # What only looks does not see all: that the value is assigned to a column of another type, say.
+            result = await self._settle_further(settled[0], sql)
+            if isinstance(result, Refusal):
+                return result
+            settled = [result]
+            sql = exchanged(create.sql, [(result.definition.part, result.part)])
+            complaint = await self._attempt(sql, keep=True)
+        if complaint is not None:
+            return Refusal(create.object, complaint.message)
+        return [one.repair() for one in settled if one.reasons]
 
-    async def _settle(self, definition: Definition) -> Repair | Refusal | None:
-        """Answer what there is to complain about; None if there is nothing."""
+    async def _settle(self, definition: Definition) -> _Settled | Refusal:
+        """Answer what there is to complain about."""
 
         async def look(part: str) -> Complaint | None:
             return await self._attempt(definition.statement(part), keep=False, only_parse=definition.is_probe)
@@ -215,32 +238,33 @@ class _Trial:
         result = await answer(definition.before, definition.part, definition.after, look, self.words)
         if isinstance(result, Unanswered):
             return _refusal(definition, result)
-        if not result.reasons:
-            return None
-        return Repair(definition.object, definition.text, definition.with_part(result.part), "; ".join(result.reasons))
+        return _Settled(definition, result.part, result.reasons)
+
+    async def _settle_further(self, first: _Settled, statement: str) -> _Settled | Refusal:
+        """Answer what there is to complain about still, in the statement that makes the object."""
+        text = first.part
+        second = await self._settle(replace(first.definition, text=text, start=0, end=len(text)).within(statement))
+        if isinstance(second, Refusal):
+            return second
+        return _Settled(first.definition, second.part, (*first.reasons, *second.reasons))
 
     async def _attempt(self, sql: str, *, keep: bool, only_parse: bool = False) -> Complaint | None:
         """Run the statement, and undo it unless it is to be kept; what the server complains about."""
         try:
-            async with self._savepoint(keep=keep):
-                if only_parse:
-                    await self.connection.prepare(sql)
-                else:
+            if only_parse:
+                await self.connection.prepare(sql)
+            elif keep:
+                await self.connection.execute(sql)
+            else:
+                undone = self.connection.transaction()
+                await undone.start()
+                try:
                     await self.connection.execute(sql)
+                finally:
+                    await undone.rollback()
         except asyncpg.PostgresError as error:
             return complaint_of(error)
         return None
-
-    @asynccontextmanager
-    async def _savepoint(self, *, keep: bool) -> AsyncGenerator[None, None]:
-        savepoint = self.connection.transaction()
-        await savepoint.start()
-        try:
-            yield
-        except BaseException:
-            await savepoint.rollback()
-            raise
-        await (savepoint.commit() if keep else savepoint.rollback())
 
     def _hangs_on_lacking(self, part: Part) -> bool:
         """Whether it uses something that is not there, so that its own failure says nothing."""
@@ -262,22 +286,6 @@ def _rules(catalog: Catalog, address: Address) -> Iterator[Address]:
     for dependency in catalog.dependents_of.get(address, ()):
         if dependency.kind == "i" and dependency.dependent.catalog == "pg_rewrite":
             yield dependency.dependent
-
-
-def _create(part: Part, catalog: Catalog) -> Statement:
-    return next(statement for statement in part.put_back(catalog) if statement.kind.startswith("create "))
-
-
-def _one_after_the_other(first: list[Repair], second: list[Repair]) -> list[Repair]:
-    """Repairs that lead from the texts before the first to those after the second."""
-    further = {repair.before: repair for repair in second}
-    joined: list[Repair] = []
-    for repair in first:
-        after = further.pop(repair.after, None)
-        joined.append(
-            replace(repair, after=after.after, reason=f"{repair.reason}; {after.reason}") if after else repair
-        )
-    return [*joined, *further.values()]
 
 
 def _refusal(definition: Definition, left: Unanswered) -> Refusal:
