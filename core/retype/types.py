@@ -91,6 +91,12 @@ def _convertible(pair: TypePair) -> bool:
     return True
 
 
+def aliases(type_text: str) -> frozenset[str]:
+    """What a type may be called, in lower case and without a length."""
+    name = type_text.partition("(")[0]
+    return frozenset({name, *(alias for alias, full in _ALIASES.items() if full == name)})
+
+
 def is_string(type_text: str) -> bool:
     return type_text == "text" or type_text.startswith("character varying")
 

@@ -112,12 +112,25 @@ class Reading:
                 yield i, step
 
     def sql(self, piece: Piece) -> str:
-        """The piece's own text, with blanks where the INTO clause stands."""
+        """The piece's own text, with a comment of the same length where the INTO clause stands."""
         text = self.body[piece.start : piece.end]
         if piece.gap is None:
             return text
         start, end = (at - piece.start for at in piece.gap)
-        return text[:start] + " " * (end - start) + text[end:]
+        return text[:start] + _comment(end - start) + text[end:]
+
+    def restored(self, piece: Piece, text: str) -> str | None:
+        """The piece's text after edits, with its INTO clause again; None if its place is not certain any more."""
+        if piece.gap is None:
+            return text
+        start, end = piece.gap
+        comment = _comment(end - start)
+        return text.replace(comment, self.body[start:end]) if text.count(comment) == 1 else None
+
+
+def _comment(length: int) -> str:
+    """At least as long as `INTO x`."""
+    return f"/*{'*' * (length - 4)}*/"
 
 
 def line_of(body: str, index: int) -> int:

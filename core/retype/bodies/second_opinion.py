@@ -13,6 +13,7 @@ from core.retype.bodies.reading import Reading
 
 _ASSIGNMENTS = {3, 4, 5}  # RawParseMode (src/include/parser/parser.h)
 _NOT_READ = {"argquery", "PLpgSQL_stmt_fetch"}  # a cursor's arguments, put in order; how far a FETCH goes
+_GAP = re.compile(r"/\*\*+/")  # where an INTO clause stands
 _CASE_VARIABLE = re.compile(r'"__Case__Variable_\d+__"IN\((.*)\)', re.DOTALL)
 
 
@@ -26,11 +27,8 @@ def found_by_libpg_query_alone(reading: Reading, definition: str) -> str | None:
         theirs = set(_queries(parse_plpgsql(definition)))
     except (ParseError, RecursionError):
         return None
-    ours = {
-        _squeeze(text)
-        for _, piece in reading.pieces()
-        for text in (reading.sql(piece), piece.before + reading.sql(piece))
-    }
+    texts = [(piece.before, _GAP.sub("", reading.sql(piece))) for _, piece in reading.pieces()]
+    ours = {_squeeze(text) for before, sql in texts for text in (sql, before + sql)}
     return min(theirs - ours, default=None)
 
 

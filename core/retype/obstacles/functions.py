@@ -12,6 +12,7 @@ from core.retype.dependents import functions
 from core.retype.findings import listed
 from core.retype.model import PlanWarning, Scope
 from core.retype.tables import tables_touched
+from core.retype.types import aliases
 
 
 def warnings(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[PlanWarning]:
@@ -45,10 +46,4 @@ def _may_fail(scope: Scope, function: Function, mentioned: list[str]) -> PlanWar
 
 
 def _type_pattern(type_text: str) -> re.Pattern[str]:
-    name = type_text.partition("(")[0]
-    names = {
-        "character varying": "character varying|varchar",
-        "integer": "integer|int4|int",
-        "smallint": "smallint|int2",
-    }
-    return re.compile(rf"\b(?:{names.get(name, name)})\b", re.IGNORECASE)
+    return re.compile(rf"\b(?:{'|'.join(sorted(aliases(type_text)))})\b", re.IGNORECASE)

@@ -1,0 +1,57 @@
+"""How a server can look at a statement of a body without running it."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from core.retype.bodies.probe import Uncheckable, parsed
+
+Way = Literal["prepare", "parse", "create", "nothing"]
+
+_PREPARED = {"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"}
+# What says something about types although it is not planned as a query.
+_TYPED = {"ColumnRef", "A_Expr", "SelectStmt", "FuncCall", "DoStmt", "CreateFunctionStmt"}
+_WITH_DATA = re.compile(r"\bwith\s+data\s*$", re.IGNORECASE)
+
+
+def way_to_look_at(sql: str) -> Way:
+    """`prepare` it, have it only parsed, `create` its temporary table without rows; or there is `nothing` to look at.
+
+    Raises:
+        pglast.parser.ParseError: the grammar does not know it.
+        Uncheckable: there is no way.
+    """
+    tree = parsed(sql)
+    if len(tree.tree) != 1:
+        raise Uncheckable("it is not one statement")
+    ((kind, fields),) = tree.tree[0]["stmt"].items()
+    if kind in _PREPARED:
+        return "prepare"
+    if kind == "CallStmt":
+        return "parse"
+    if kind == "CreateTableAsStmt" and "SelectStmt" in fields["query"]:
+        return "create"
+    if kind == "CreateStmt" and fields["relation"].get("relpersistence") == "t" and "partbound" not in fields:
+        return "create"
+    if any(node.kind in _TYPED for node in tree.nodes()):
+        raise Uncheckable("statements of its kind are looked at only when they run")
+    return "nothing"
+
+
+def without_rows(sql: str) -> str:
+    """A CREATE TABLE that runs no query: nothing in it is evaluated."""
+    ((kind, fields),) = parsed(sql).tree[0]["stmt"].items()
+    if kind == "CreateStmt" or fields["into"].get("skipData"):
+        return sql
+    return _WITH_DATA.sub("", sql) + "\nWITH NO DATA"
+
+
+def literal_of(sql: str) -> str | None:
+    """The text that a SELECT of one string constant gives, None of any other."""
+    (statement,) = parsed(sql).tree
+    targets = statement["stmt"]["SelectStmt"].get("targetList", ())
+    if len(targets) != 1:
+        return None
+    constant = targets[0]["ResTarget"]["val"].get("A_Const", {})
+    return constant.get("sval", {}).get("sval")
