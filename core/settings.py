@@ -33,6 +33,7 @@ PASSWORD_TIMEOUT = 60.0
 """Seconds that a password command may take: it may ask a person to touch a key."""
 
 TargetName = Literal["production", "test"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 URL_VARIABLES: Mapping[TargetName, str] = {"production": "DATABASE_URL", "test": "DATABASE_URL_TEST"}
 """Variables that stand in for a target's url, as applications set them; in these a password is allowed."""
 
@@ -122,6 +123,8 @@ class RunSettings(_Section):
     """Whether a second, different person must approve what the operator has confirmed by typing."""
     idle: Duration = timedelta(minutes=10)
     """How long the engine stays when nobody is attached and nothing runs."""
+    checklists: tuple[Path, ...] = ()
+    """Markdown files of the project whose `- [ ]` lines are ticked with the steps that they match, once that is agreed to."""
 
     @property
     def operator_name(self) -> str:
@@ -142,12 +145,12 @@ class ConversionSettings(_Section):
     """Type of the key columns now."""
     to_type: str = "varchar(36)"
     """Type that they get."""
-    roots: tuple[str, ...] = ()
-    """Keys to begin with, `table.column`; every primary key of that type when empty."""
-    include: tuple[str, ...] = ()
     collation: str = ""
     """Collation of the converted columns: a name of pg_catalog's (`C`), or one in double quotes, with its schema; the
     database's own when empty."""
+    roots: tuple[str, ...] = ()
+    """Keys to begin with, `table.column`; every primary key of that type when empty."""
+    include: tuple[str, ...] = ()
     """Further columns, with all that is connected to them."""
     exclude: tuple[str, ...] = ()
     """Columns to leave as they are."""
@@ -174,6 +177,8 @@ class LimitsSettings(_Section):
     """Connections that read the catalog side by side."""
     read: Duration = timedelta(minutes=2)
     """Time-out of each read."""
+    other_sessions: int = Field(default=0, ge=0)
+    """Sessions of others on production with which its conversion may start, the host's own not counted."""
 
 
 class InvestigationSettings(_Section):
@@ -185,6 +190,40 @@ class InvestigationSettings(_Section):
     """The column whose type tells whether a conversion is needed."""
     max_age: Duration = timedelta(hours=24)
     """How old an investigation may be when production is converted."""
+    procedure: Path | None = None
+    """The user's own procedure, a Markdown document: its SQL blocks are run, its template is filled in."""
+
+
+class BackupSettings(_Section):
+    max_age: Duration = timedelta(hours=24)
+    """How old a verified backup may be when production is converted."""
+
+
+class WindowSettings(_Section):
+    days: tuple[Weekday, ...] = ("saturday", "sunday")
+    """Days on which a maintenance window is proposed."""
+    start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "02:00"
+    """When it begins, UTC."""
+    duration: Duration = timedelta(hours=2)
+    """How long it is."""
+
+
+class ServiceSettings(_Section):
+    health_url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    """Where the service around production answers; maintenance is proved by asking there. A person's tick when empty."""
+    host_roles: tuple[str, ...] = (
+        "rdsadmin",
+        "rds*",
+        "cloudsql*",
+        "alloydb*",
+        "azuresu",
+        "azure_*",
+        "cloud_admin",
+        "supabase_admin",
+        "_aiven",
+        "_dodb",
+    )
+    """Roles under which the database's host itself connects, as patterns; their sessions are not others'."""
 
 
 class AlembicSettings(_Section):
@@ -236,6 +275,9 @@ class Settings(BaseSettings):
     conversion: ConversionSettings = ConversionSettings()
     limits: LimitsSettings = LimitsSettings()
     investigation: InvestigationSettings = InvestigationSettings()
+    backup: BackupSettings = BackupSettings()
+    window: WindowSettings = WindowSettings()
+    service: ServiceSettings = ServiceSettings()
     alembic: AlembicSettings = AlembicSettings()
     console: ConsoleSettings = ConsoleSettings()
     database_url: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["production"], exclude=True)
@@ -316,6 +358,9 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "conversion": ConversionSettings,
     "limits": LimitsSettings,
     "investigation": InvestigationSettings,
+    "backup": BackupSettings,
+    "window": WindowSettings,
+    "service": ServiceSettings,
     "alembic": AlembicSettings,
     "console": ConsoleSettings,
 }

@@ -230,7 +230,7 @@ def test_escalations_line_by_line(title: str) -> None:
 
 
 def test_what_runs_in_this_version() -> None:
-    assert {step.id for step in STEPS if step.action} == {"2.2", "2.3", "4.1", "5.1", "5.2", "5.3", "7.3", "7.4", "7.5"}
+    assert {step.id for step in STEPS if step.action} == {"2.2", "2.3", "2.4", "4.1", "5.1", "5.2", "5.3", "7.3", "7.4", "7.5"}
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)

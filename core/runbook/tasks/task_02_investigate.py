@@ -7,6 +7,7 @@ from datetime import timedelta
 from core.runbook.investigate import investigate
 from core.runbook.migrations import has_project, locate_production
 from core.runbook.model import Step, StepKind, Task
+from core.runbook.record_findings import has_procedure, record_findings
 
 TASK = Task(
     number=2,
@@ -52,11 +53,13 @@ TASK = Task(
         Step(
             "2.4",
             "Record the findings in the template",
-            StepKind.MANUAL,
+            StepKind.AUTOMATIC,
             (
                 "Run the queries of the procedure that the report does not answer: psql $DATABASE_URL, read-only.",
                 "Complete the template at the end of docs/DATABASE_INVESTIGATION_PROCEDURE.md from the report.",
             ),
+            action=record_findings,
+            requires=has_procedure,
         ),
     ),
 )
