@@ -168,6 +168,15 @@ class ConversionSettings(_Section):
     """Ids of warnings that are accepted beforehand; `all` for every one."""
 
 
+class CheckSettings(_Section):
+    """How a conversion's expressions and functions are tried beforehand, on an empty copy of the schema."""
+
+    server: Literal["embedded", "test"] = "embedded"
+    """Where the copy is made: on a server of our own, or on the test database's, whose role may create databases then."""
+    client_programs: Path | None = None
+    """Directory of pg_dump and the like; when not set, programs that fit the server are looked for."""
+
+
 class LimitsSettings(_Section):
     confirmation: Duration = timedelta(minutes=5)
     """How long a confirmation may wait for its answer."""
@@ -273,6 +282,7 @@ class Settings(BaseSettings):
     targets: TargetsSettings = TargetsSettings()
     run: RunSettings = RunSettings()
     conversion: ConversionSettings = ConversionSettings()
+    check: CheckSettings = CheckSettings()
     limits: LimitsSettings = LimitsSettings()
     investigation: InvestigationSettings = InvestigationSettings()
     backup: BackupSettings = BackupSettings()
@@ -356,6 +366,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "targets": TargetsSettings,
     "run": RunSettings,
     "conversion": ConversionSettings,
+    "check": CheckSettings,
     "limits": LimitsSettings,
     "investigation": InvestigationSettings,
     "backup": BackupSettings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,7 @@ from core.retype.proof import Proof
 from core.runbook import questions
 from core.runbook.conversion_report import tally_lines
 from core.runbook.model import StepContext
-from core.runbook.planning import Planned, plan_conversion, show_inspection
+from core.runbook.planning import Planned, clone_settings, plan_conversion, show_inspection
 from core.runbook.questions import ACCEPT, CONVERT, LEAVE, RETYPE, Words
 from core.settings import TargetName
 
@@ -47,7 +48,8 @@ async def plan_settled(
         Refused: it was not answered.
     """
     limits = context.settings.limits
-    planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context))
+    clone = await asyncio.to_thread(clone_settings, context.settings)
+    planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context), clone=clone)
     if request.soft_references != "ask" or not planned.plan.scope.soft_references:
         return planned
     answer = await _ask(context, target, questions.soft_references(target, planned.plan.scope))
@@ -57,7 +59,7 @@ async def plan_settled(
             advice='Run the step again and decide, or set soft_references to "all" or "none".',
         )
     settled = replace(request, soft_references="all" if answer == RETYPE else "none")
-    return await plan_conversion(spec, identity, settled, limits, catalog=planned.catalog)
+    return await plan_conversion(spec, identity, settled, limits, catalog=planned.catalog, clone=clone)
 
 
 async def accept_warnings(

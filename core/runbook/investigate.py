@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import asyncpg
@@ -16,7 +17,7 @@ from core.runbook.conversion import scope_request
 from core.runbook.facts import REPORT_FILE
 from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type, render
 from core.runbook.model import StepContext
-from core.runbook.planning import plan_conversion, reading, show_inspection
+from core.runbook.planning import clone_settings, plan_conversion, reading, show_inspection
 from core.runbook.words import counted
 from core.settings import Settings
 
@@ -53,7 +54,10 @@ async def find_out(
         ConnectionFailed, QueryFailed: the database could not be read.
     """
     wanted = settings.investigation
-    planned = await plan_conversion(spec, identity, scope_request(settings), settings.limits, progress=progress)
+    clone = await asyncio.to_thread(clone_settings, settings)
+    planned = await plan_conversion(
+        spec, identity, scope_request(settings), settings.limits, progress=progress, clone=clone
+    )
     catalog = planned.catalog
     async with reading(spec, settings.limits) as connection:
         revisions = await _revisions(connection, catalog)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from core.errors import PgrecastError, ProofFailed, Refused
@@ -23,7 +24,7 @@ from core.runbook.facts import (
     REHEARSAL_SECONDS,
 )
 from core.runbook.model import StepContext
-from core.runbook.planning import Planned, plan_conversion, read_catalog, show_inspection
+from core.runbook.planning import Planned, clone_settings, plan_conversion, read_catalog, show_inspection
 from core.runbook.rehearsal import Rehearsal, not_rehearsed, statements_of
 from core.runbook.words import counted, span
 
@@ -75,7 +76,8 @@ async def _compare_with_production(
     try:
         spec, identity = await context.target("production")
         _require_another(planned.identity, identity)
-        production = await plan_conversion(spec, identity, planned.request, context.settings.limits)
+        clone = await asyncio.to_thread(clone_settings, context.settings)
+        production = await plan_conversion(spec, identity, planned.request, context.settings.limits, clone=clone)
     except Refused:
         raise
     except PgrecastError as error:

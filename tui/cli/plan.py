@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from core.retype.model import Plan
 from core.retype.plan_document import plan_document
 from core.retype.script import render_script
 from core.runbook.conversion import scope_request
-from core.runbook.planning import plan_conversion
+from core.runbook.planning import clone_settings, plan_conversion
 from core.settings import Settings
 from tui import text
 from tui.cli.expected import with_scope
@@ -35,7 +36,10 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     def show(progress: InspectionProgress) -> None:
         output.progress(f"read {progress.name}: {progress.rows} rows ({progress.done}/{progress.total})")
 
-    planned = await plan_conversion(spec, identity, scope_request(settings), settings.limits, progress=show)
+    clone = await asyncio.to_thread(clone_settings, settings)
+    planned = await plan_conversion(
+        spec, identity, scope_request(settings), settings.limits, progress=show, clone=clone
+    )
     plan = planned.plan
     if given.sql:
         _write_script(given.sql, render_script(plan, planned.catalog), output)
