@@ -43,6 +43,8 @@ class ScopeRequest:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     soft_references: Literal["all", "none", "ask"] = "none"
+    repair_functions: tuple[str, ...] = ()
+    """Ids of the functions that get a repaired body; `all` for every one that has a repair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """An expression that would no longer type-check, and its rewritten form."""
+    """An expression or a function's body that would no longer type-check, and its rewritten form."""
 
     object: str
     before: str
@@ -169,6 +171,8 @@ class Plan:
     blockers: tuple[Blocker, ...] = ()
     warnings: tuple[PlanWarning, ...] = ()
     repairs: tuple[Repair, ...] = field(default=())
+    offered: tuple[Repair, ...] = ()
+    """Repairs of function bodies that are certain and were not chosen: they are no part of the plan."""
     notes: tuple[str, ...] = ()
     """What the operator should know and need not accept, in sentences."""
     goal: Catalog | None = field(default=None, repr=False)

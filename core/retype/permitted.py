@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from core.postgres.catalog import Address, Catalog, Column, Constraint, Relation
+from core.postgres.catalog import Address, Catalog, Column, Constraint, Function, Relation
 from core.postgres.sql import qualified, quote_identifier
 from core.retype.dependents.columns import converted_default
 from core.retype.equivalence import Equivalence, Form, other_columns
@@ -106,7 +106,7 @@ class _Permission:
                 before.functions,
                 after.functions,
                 lambda f: (f.schema, f.name, f.arguments),
-                self._texts(definition="statement", body="statement"),
+                self._function,
             ),
             statistics=_pairwise(
                 before.statistics, after.statistics, lambda s: (s.schema, s.name), self._texts(definition="statement")
@@ -149,6 +149,11 @@ class _Permission:
 
     def _is(self, found: str | None, shown: str, form: Form) -> bool:
         return found is not None and self.equivalence.same_definition(shown, found, form)
+
+    def _function(self, before: Function, after: Function) -> Function:
+        changed: Function = self._texts(definition="statement", body="statement")(before, after)
+        # A repaired definition has the repaired body in it, as text.
+        return replace(changed, body=after.body) if changed.definition != before.definition else changed
 
     def _relation(self, before: Relation, after: Relation) -> Relation:
         changed: Relation = self._texts(definition="statement")(before, after)

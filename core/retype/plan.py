@@ -17,6 +17,7 @@ from core.retype.dependents import (
     columns,
     constraints,
     foreign_keys,
+    functions,
     generated,
     indexes,
     partitions,
@@ -95,6 +96,8 @@ def _statements(
     for index in _kept_indexes(wanted, scope, closure):
         yield from indexes.forgotten(wanted, index)
     yield from foreign_keys.put_back(wanted, scope)
+    # Before what is put back: a constraint that is validated, a materialized view that is filled may call them.
+    yield from _replaced_functions(wanted, catalog, closure, repairs)
     yield from _put_back(wanted, closure, repairs)
     # After what is put back: a repaired constraint, statistics object or partitioned index is among it.
     yield from partitions.restore(wanted, scope)
@@ -105,6 +108,20 @@ def _statements(
     yield _types_are(catalog, scope, scope.types.target, Phase.PROVE)
     if scope.foreign_keys:
         yield _foreign_keys_are(wanted, scope, Phase.PROVE)
+
+
+def _replaced_functions(
+    wanted: Catalog, catalog: Catalog, closure: Closure, repairs: tuple[Repair, ...]
+) -> Iterator[Statement]:
+    """Functions that get another body in place: they keep their owners, privileges and comments."""
+    reasons = {repair.object: f"repaired: {repair.reason}" for repair in repairs}
+    made_anew = {part.address.oid for part in closure.of_kind("function")}
+    for new, old in zip(wanted.functions, catalog.functions, strict=True):
+        if new.definition != old.definition and old.oid not in made_anew:
+            name = functions.subject(old).object
+            yield functions.replace_body(
+                new, reasons.get(name, "the body that it had before"), is_repair=name in reasons
+            )
 
 
 def _put_back(catalog: Catalog, closure: Closure, repairs: tuple[Repair, ...]) -> Iterator[Statement]:

@@ -6,7 +6,6 @@ every definition from the catalog as it was before, and its proof is that nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -15,11 +14,10 @@ from core.postgres.fingerprint import fingerprint, objects
 from core.postgres.identity import Identity
 from core.retype.activity import Activity
 from core.retype.blockers import find_blockers_of_undo
-from core.retype.closure import Closure, close_over
-from core.retype.dependents import functions
-from core.retype.model import Plan, Scope, Statement
+from core.retype.closure import close_over
+from core.retype.model import Plan, Scope
 from core.retype.notes import find_notes
-from core.retype.plan import in_phases, statements_towards
+from core.retype.plan import statements_towards
 from core.retype.scope import column_pairs
 
 # What PostgreSQL rebuilds from the definition that it has now, by the system catalog that it is in.
@@ -39,9 +37,7 @@ def reverse_plan(before: Catalog, after: Catalog, scope: Scope, identity: Identi
     wanted, back = as_it_was(before, after), reverse_scope(after, scope)
     closure = close_over(after, back, _otherwise_before(wanted, after))
     findings = find_blockers_of_undo(after, back, closure, activity)
-    statements = in_phases(
-        (*statements_towards(wanted, after, back, closure), *_replaced_functions(wanted, after, closure))
-    )
+    statements = statements_towards(wanted, after, back, closure)
     rewritten = sum(statement.bytes for statement in statements if statement.kind == "retype columns")
     return Plan(
         identity=identity,
@@ -95,13 +91,3 @@ def _otherwise_before(wanted: Catalog, after: Catalog) -> frozenset[Address]:
         for old, new in zip(getattr(wanted, name), getattr(after, name), strict=True)
         if old.definition != new.definition and (name != "constraints" or new.kind in _WITH_EXPRESSIONS)
     )
-
-
-def _replaced_functions(wanted: Catalog, after: Catalog, closure: Closure) -> Iterator[Statement]:
-    """Functions that the conversion gave another body, in place: they keep their owners and privileges."""
-    made_anew = {part.address.oid for part in closure.of_kind("function")}
-    for old, new in zip(wanted.functions, after.functions, strict=True):
-        if old.definition != new.definition and new.oid not in made_anew:
-            yield functions.subject(old).restored(
-                "replace function", (old.definition or "").rstrip().removesuffix(";"), "the body that it had before"
-            )

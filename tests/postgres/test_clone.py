@@ -24,10 +24,10 @@ from core.postgres.scratch import leftovers
 from core.retype import clone as cloning
 from core.retype.activity import read_activity
 from core.retype.blockers import find_blockers
+from core.retype.check import plan_with_repairs
 from core.retype.clone import CloneSettings, schema_clone
 from core.retype.model import ScopeRequest
 from core.retype.proof import compare_catalogs
-from core.retype.repair.check import plan_with_repairs
 from core.retype.scope import decide_scope
 from tests.databases import Database, Server, run_sync
 from tests.postgres.test_repair import run

@@ -19,10 +19,10 @@ from core.postgres.scratch import leftovers
 from core.retype import clone
 from core.retype.activity import read_activity
 from core.retype.blockers import find_blockers
+from core.retype.check import Checked, plan_checked, plan_with_repairs
 from core.retype.clone import CloneSettings
 from core.retype.model import Plan, ScopeRequest, TypePair
 from core.retype.proof import compare_catalogs
-from core.retype.repair.check import Checked, plan_checked, plan_with_repairs
 from core.retype.repair.diff import repair_diff
 from core.retype.reverse import reverse_plan
 from core.retype.scope import decide_scope

@@ -111,6 +111,10 @@ def functions_to_check(catalog: Catalog, affected: Affected) -> tuple[Function, 
     )
 
 
+def are_any_to_check(catalog: Catalog, scope: Scope) -> bool:
+    return bool(functions_to_check(catalog, find_affected(catalog, scope)))
+
+
 def _may_do_so_dynamically(function: Function, affected: Affected) -> bool:
     """Whether it makes statements of text, with values of the former type."""
     if _DYNAMIC not in words_of_text(function.body):

@@ -27,13 +27,22 @@ def take_off(catalog: Catalog, oid: int) -> Iterator[Statement]:
     yield about.dropped(f"DROP {about.sql}", "PostgreSQL ties its body or its signature to what changes")
 
 
+def replace_body(function: Function, reason: str, *, is_repair: bool) -> Statement:
+    """Give a function that is there the definition that `function` has."""
+    return subject(function).restored("repair function" if is_repair else "replace function", _create(function), reason)
+
+
 def put_back(catalog: Catalog, oid: int) -> Iterator[Statement]:
     function = catalog.function[oid]
     about = subject(function)
-    yield about.recreated((function.definition or "").rstrip().removesuffix(";"), "as it was")
+    yield about.recreated(_create(function), "as it was")
     yield from about.with_owner(catalog, function.owner)
     initial = [Grant(grantee, function.owner, "EXECUTE", False) for grantee in (function.owner, PUBLIC)]
     yield from restore_grants(catalog, about, about.sql, function.owner, function.acl, initial)
     yield from about.with_comment(function.comment)
     yield from about.with_labels(function.labels)
     yield from about.with_extensions(catalog)
+
+
+def _create(function: Function) -> str:
+    return (function.definition or "").rstrip().removesuffix(";")

@@ -1,10 +1,13 @@
-"""Checking the stored expressions of a conversion beforehand: repairs, or blockers, or that nothing could be checked."""
+"""Checking a conversion beforehand on an empty clone: stored expressions and function bodies, with their repairs.
+
+What cannot be put back is a blocker, what could not be checked is a warning, and nothing passes in silence.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from core.errors import PgrecastError
@@ -13,6 +16,7 @@ from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.fingerprint import fingerprint
 from core.postgres.identity import Identity
 from core.postgres.inspect import inspect
+from core.retype import bodies
 from core.retype.blockers import Findings
 from core.retype.clone import Clone, CloneSettings, Progress, schema_clone
 from core.retype.closure import close_over
@@ -38,24 +42,35 @@ class Checked:
         repairs: texts that are put back with casts.
         blockers: what cannot be put back.
         warnings: what could not be checked.
+        functions: those whose bodies will fail, or could not be checked; None if bodies were not looked at.
     """
 
     complete: bool = False
     repairs: tuple[Repair, ...] = ()
     blockers: tuple[Blocker, ...] = ()
     warnings: tuple[PlanWarning, ...] = ()
+    functions: tuple[bodies.Found, ...] | None = None
 
-    def applied_to(self, findings: Findings) -> Findings:
-        """The findings with these, and without those that these make obsolete."""
+    def chosen(self, repair_functions: tuple[str, ...]) -> tuple[Repair, ...]:
+        """The repairs of function bodies that were asked for."""
+        return bodies.repairs_chosen(self.functions or (), repair_functions)
+
+    def applied_to(self, findings: Findings, chosen: tuple[Repair, ...] = ()) -> Findings:
+        """The findings with these, and without those that these make obsolete.
+
+        Args:
+            chosen: repairs of function bodies that are made.
+        """
         repaired = {repair.object for repair in self.repairs}
         blockers = [b for b in findings.blockers if not (b.object in repaired and b.id.startswith(_LIFTED))]
         warnings = [w for w in findings.warnings if not (self.complete and w.id.startswith(EXPRESSION_HINTS))]
         known = {blocker.object for blocker in blockers}
         blockers += (blocker for blocker in self.blockers if blocker.object not in known)
-        return Findings(
-            tuple(sorted(blockers, key=lambda b: b.id)),
-            tuple(sorted((*warnings, *self.warnings), key=lambda w: w.id)),
-        )
+        others = sorted((*warnings, *self.warnings), key=lambda w: w.id)
+        if self.functions is not None:  # in their own order, the worst first
+            others = [w for w in others if not w.id.startswith(bodies.PREFIX)]
+            others = [*bodies.warnings(self.functions, chosen), *others]
+        return Findings(tuple(sorted(blockers, key=lambda b: b.id)), tuple(others))
 
 
 _Question = tuple[str, TypePair, tuple[str, ...], CloneSettings]
@@ -72,7 +87,7 @@ async def plan_with_repairs(
     settings: CloneSettings | None = None,
     progress: Progress = lambda _: None,
 ) -> tuple[Plan, Checked]:
-    """The plan of converting `scope`, its expressions checked on an empty clone and repaired where that is certain.
+    """The plan of converting `scope`, checked on an empty clone, its expressions repaired where that is certain.
 
     Args:
         spec: the database; it is only read.
@@ -84,18 +99,32 @@ async def plan_with_repairs(
     Returns:
         the plan, and what the check has found: with it `plan_checked` makes the same plan again without a clone.
     """
-    checked = await check_expressions(
+    checked = await check_on_clone(
         spec, catalog, scope, settings=settings, progress=progress, is_blocked=bool(findings.blockers)
     )
     return await asyncio.to_thread(plan_checked, catalog, scope, findings, identity, checked), checked
 
 
-def plan_checked(catalog: Catalog, scope: Scope, findings: Findings, identity: Identity, checked: Checked) -> Plan:
-    """The plan of converting `scope` with what a check has found."""
-    return make_plan(catalog, scope, checked.applied_to(findings), identity, checked.repairs)
+def plan_checked(
+    catalog: Catalog,
+    scope: Scope,
+    findings: Findings,
+    identity: Identity,
+    checked: Checked,
+    repair_functions: tuple[str, ...] = (),
+) -> Plan:
+    """The plan of converting `scope` with what a check has found.
+
+    Args:
+        repair_functions: the functions that get a repaired body, as `ScopeRequest` has them.
+    """
+    chosen = checked.chosen(repair_functions)
+    plan = make_plan(catalog, scope, checked.applied_to(findings, chosen), identity, (*checked.repairs, *chosen))
+    found = checked.functions or ()
+    return replace(plan, offered=bodies.offered(found, chosen), notes=(*plan.notes, *bodies.notes(found)))
 
 
-async def check_expressions(
+async def check_on_clone(
     spec: ConnectionSpec,
     catalog: Catalog,
     scope: Scope,
@@ -104,14 +133,16 @@ async def check_expressions(
     progress: Progress = lambda _: None,
     is_blocked: bool = False,
 ) -> Checked:
-    """Check every stored expression that hangs on the scope's columns. The same question is answered from memory.
+    """Check every stored expression that hangs on the scope's columns, and the bodies that may use them.
+
+    The same question is answered from memory.
 
     Args:
         is_blocked: whether it is known already that the conversion cannot be: what the clone refuses is no news then.
     """
     settings = settings or CloneSettings()
-    if not _has_expressions(catalog, scope):
-        return Checked(complete=True)
+    if not _is_anything_to_check(catalog, scope):
+        return Checked(complete=True, functions=())
     question = (fingerprint(catalog), scope.types, tuple(sorted(column.name for column in scope.columns)), settings)
     if question in _remembered:
         _remembered.move_to_end(question)
@@ -137,9 +168,12 @@ async def _check(
     is_blocked: bool,
 ) -> Checked:
     async with schema_clone(spec, catalog, settings, progress=progress) as clone:
+        body_check = bodies.BodyCheck(clone, catalog, scope, progress=progress)
+        await body_check.before()
         outcome = await try_conversion(clone, catalog, scope, progress=progress)
         if outcome.stopped is not None:
             return _stopped(outcome.stopped, clone, is_blocked=is_blocked)
+        verdicts = await body_check.after()
         after = await inspect(clone.spec)
     closure = close_over(catalog, scope, parsed_again(catalog, scope))
     others = calls_others(catalog, after, frozenset(object_of(catalog, part) for part in closure.parts))
@@ -148,11 +182,16 @@ async def _check(
         repairs=with_copies(catalog, _certain(outcome, others)),
         blockers=(*(_unrepaired(scope, refusal) for refusal in outcome.refusals), *others),
         warnings=tuple(_unchecked(refusal) for refusal in outcome.unchecked),
+        functions=bodies.found_of(catalog, verdicts),
     )
 
 
-def _has_expressions(catalog: Catalog, scope: Scope) -> bool:
-    return bool(scope.columns) and bool(close_over(catalog, scope, parsed_again(catalog, scope)).parts)
+def _is_anything_to_check(catalog: Catalog, scope: Scope) -> bool:
+    if not scope.columns:
+        return False
+    return bool(close_over(catalog, scope, parsed_again(catalog, scope)).parts) or bodies.are_any_to_check(
+        catalog, scope
+    )
 
 
 def _certain(outcome: Outcome, others: tuple[Blocker, ...]) -> tuple[Repair, ...]:
