@@ -18,12 +18,13 @@ from core.postgres.connection_errors import lost
 from core.postgres.identity import Identity
 from core.postgres.inspect import InspectionProgress, Progress, inspect
 from core.postgres.targets import connection_spec
+from core.retype import bodies
 from core.retype.activity import Activity, read_activity
 from core.retype.advice import described
 from core.retype.blockers import find_blockers
+from core.retype.check import Checked, check_on_clone, plan_checked
 from core.retype.clone import CloneSettings
-from core.retype.model import Plan, Scope, ScopeRequest
-from core.retype.repair.check import Checked, check_expressions, plan_checked
+from core.retype.model import Plan, ScopeRequest
 from core.retype.scope import decide_scope
 from core.runbook.model import StepContext
 from core.settings import LimitsSettings, Settings
@@ -55,11 +56,16 @@ class Planned:
 
     def replan(self, catalog: Catalog) -> Plan:
         """The plan of the same request from another reading of the catalog."""
-        return _plan(decide_scope(catalog, self.request), self.identity, catalog, self.activity, self.checked)
+        return _plan(self.request, self.identity, catalog, self.activity, self.checked)
 
 
-def _plan(scope: Scope, identity: Identity, catalog: Catalog, activity: Activity, checked: Checked) -> Plan:
-    return plan_checked(catalog, scope, find_blockers(catalog, scope, activity), identity, checked)
+def _plan(request: ScopeRequest, identity: Identity, catalog: Catalog, activity: Activity, checked: Checked) -> Plan:
+    scope = decide_scope(catalog, request)
+    found = find_blockers(catalog, scope, activity)
+    chosen = checked.chosen(request.repair_functions)
+    not_allowed = bodies.blockers(catalog, checked.functions or (), chosen, activity)
+    findings = found._replace(blockers=(*found.blockers, *not_allowed))
+    return plan_checked(catalog, scope, findings, identity, checked, request.repair_functions)
 
 
 async def plan_conversion(
@@ -81,7 +87,7 @@ async def plan_conversion(
         clone: how to make the clone; None to check nothing and to guess.
 
     Raises:
-        UsageError: a column that the request names cannot be used.
+        UsageError: a column that the request names cannot be used, or a function's repair is not offered.
         ConnectionFailed, QueryFailed: the database could not be read.
     """
     if catalog is None:
@@ -92,8 +98,9 @@ async def plan_conversion(
     checked = Checked()
     if clone is not None:
         findings = await asyncio.to_thread(find_blockers, catalog, scope, activity)
-        checked = await check_expressions(spec, catalog, scope, settings=clone, is_blocked=bool(findings.blockers))
-    plan = await asyncio.to_thread(_plan, scope, identity, catalog, activity, checked)
+        checked = await check_on_clone(spec, catalog, scope, settings=clone, is_blocked=bool(findings.blockers))
+        bodies.require_offered(checked.functions or (), request.repair_functions)
+    plan = await asyncio.to_thread(_plan, request, identity, catalog, activity, checked)
     return Planned(request, identity, catalog, activity, plan, checked=checked)
 
 
