@@ -33,13 +33,14 @@ from core.retype.repair.complaints import (
     WrongOperatorClass,
     WrongResult,
 )
+from core.retype.repair.outputs import column, columns_of, set_operations
 from core.retype.repair.syntax import Edit, Node, Parsed, Path, Tree
 from core.retype.repair.words import ARRAY, Words
 
 MOST_SUBSETS_OF = 6
 _ARRAY_KINDS = {"AEXPR_OP_ANY", "AEXPR_OP_ALL"}
 _LIST_CONSTRUCTS = {"COALESCE": "CoalesceExpr", "GREATEST": "MinMaxExpr", "LEAST": "MinMaxExpr"}
-_SET_OPERATIONS = {"SETOP_UNION", "SETOP_INTERSECT", "SETOP_EXCEPT"}
+_SET_OPERATIONS = {"UNION", "INTERSECT", "EXCEPT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,8 @@ class _Search:
                 return self._elements((*node.path, "SubLink", "testexpr"))
             case "SubLink":
                 query = (*node.path, "SubLink", "subselect", "SelectStmt")
-                width = max((len(columns) for columns in self._leaves(query)), default=0)
-                return [self._column(query, k) for k in range(width)]
+                width = max((len(columns) for columns in columns_of(self.parsed, query)), default=0)
+                return [column(self.parsed, query, k) for k in range(width)]
             case "CaseWhen" if on_left:
                 return [[(*node.path[:-2], "arg")]]
             case "CaseWhen":
@@ -212,7 +213,7 @@ class _Search:
 
         A branch of a set operation is a column of all the queries in it.
         """
-        if construct in _SET_OPERATIONS_NAMES:
+        if construct in _SET_OPERATIONS:
             yield from self._set_operations()
             return
         for node in reversed(list(self.parsed.nodes())):
@@ -240,39 +241,11 @@ class _Search:
                 return
 
     def _set_operations(self) -> Iterator[tuple[list[Path], list[Path]]]:
-        for path in self._set_operation_paths():
-            for k in range(max(len(columns) for columns in self._leaves((*path, "rarg")))):
-                right = self._column((*path, "rarg"), k)
+        for path in set_operations(self.parsed):
+            for k in range(max(len(columns) for columns in columns_of(self.parsed, (*path, "rarg")))):
+                right = column(self.parsed, (*path, "rarg"), k)
                 if any(self.parsed.begins_at(branch) == self.position for branch in right):
-                    yield self._column((*path, "larg"), k), right
-
-    def _set_operation_paths(self) -> Iterator[Path]:
-        """Every UNION, INTERSECT or EXCEPT, the innermost first."""
-        found: list[Path] = []
-        for node in self.parsed.nodes():
-            if node.kind == "SelectStmt":
-                waiting: list[Path] = [(*node.path, "SelectStmt")]
-                while waiting:
-                    path = waiting.pop()
-                    if self.parsed.at(path).get("op") in _SET_OPERATIONS:
-                        found.append(path)
-                        waiting += [(*path, "larg"), (*path, "rarg")]
-        return reversed(found)
-
-    def _leaves(self, query: Path) -> list[list[Path]]:
-        """The output columns of each query that a set operation joins, or of the one query."""
-        fields: Tree = self.parsed.at(query)
-        if fields.get("op") in _SET_OPERATIONS:
-            return [*self._leaves((*query, "larg")), *self._leaves((*query, "rarg"))]
-        if "valuesLists" in fields:
-            return [
-                [(*query, "valuesLists", i, "List", "items", k) for k in range(len(row["List"]["items"]))]
-                for i, row in enumerate(fields["valuesLists"])
-            ]
-        return [[(*query, "targetList", k, "ResTarget", "val") for k in range(len(fields.get("targetList", ())))]]
-
-    def _column(self, query: Path, k: int) -> list[Path]:
-        return [columns[k] for columns in self._leaves(query) if k < len(columns)]
+                    yield column(self.parsed, (*path, "larg"), k), right
 
     def _is_unknown(self, path: Path) -> bool:
         """Whether it is a constant without a type, which takes that of the others."""
@@ -340,7 +313,7 @@ class _Search:
     def _output(self, statement: Path, k: int) -> list[Path]:
         ((kind, fields),) = self.parsed.at(statement).items()
         if kind == "SelectStmt":
-            return self._column((*statement, kind), k)
+            return column(self.parsed, (*statement, kind), k)
         returning = fields.get("returningList") or fields.get("returningClause", {}).get("exprs", ())
         key = ("returningList",) if "returningList" in fields else ("returningClause", "exprs")
         return [(*statement, kind, *key, k, "ResTarget", "val")] if k < len(returning) else []
@@ -419,6 +392,3 @@ class _Search:
                 if None not in parts:
                     group.append(Candidate(tuple(edit for part in parts for edit in part), reason))
             yield tuple(group)
-
-
-_SET_OPERATIONS_NAMES = {"UNION", "INTERSECT", "EXCEPT"}
