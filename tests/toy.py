@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -78,11 +78,11 @@ async def decide(context: StepContext) -> str:
     )
 
 
-def keys_known(state: RunState, settings: Settings) -> GateReport:
+def keys_known(state: RunState, settings: Settings, now: datetime) -> GateReport:
     return GateReport("keys", "known keys", open="keys" in state.facts, value="not looked yet", opens="2.1")
 
 
-def window(state: RunState, settings: Settings) -> GateReport:
+def window(state: RunState, settings: Settings, now: datetime) -> GateReport:
     return GateReport("window", "an open window", open=False, value="closed", overridable=True)
 
 

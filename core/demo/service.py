@@ -79,6 +79,7 @@ class DemoApplication:
         self._database = incident.production
         self._pool: asyncpg.Pool | None = None
         self._server: asyncio.Server | None = None
+        self._port = 0  # any free one at first, then the same again
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -86,10 +87,15 @@ class DemoApplication:
         """Where it answers, such as http://127.0.0.1:40123; known once it has started."""
         if self._server is None:
             raise RuntimeError("the application has not been started")
-        return f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}"
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def serves(self) -> bool:
+        """Whether it runs."""
+        return self._server is not None
 
     async def start(self) -> None:
-        """Open the sessions and listen, on a free port.
+        """Open the sessions and listen, on a free port, or where it has listened before.
 
         Raises:
             ConnectionFailed: the database does not let it in; it has not started then.
@@ -97,7 +103,8 @@ class DemoApplication:
         pool = asyncpg.create_pool(min_size=SESSIONS, max_size=SESSIONS, connect=self._connect)
         try:
             self._pool = await pool
-            self._server = await asyncio.start_server(self._answer, HOST, 0)
+            self._server = await asyncio.start_server(self._answer, HOST, self._port)
+            self._port = self._server.sockets[0].getsockname()[1]
         except BaseException:
             pool.terminate()
             self._pool = None

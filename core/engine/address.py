@@ -13,15 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from core.errors import EngineError
+from core.runbook.preflight import LONGEST_SOCKET_PATH, SOCKET
 
 LOCK = "engine.lock"
 NOTE = "engine.json"
-SOCKET = "engine.sock"
 
 PREFIX = "pgrecast-"
-
-LONGEST_PATH = 103
-"""Bytes of a socket's path that every platform takes (sun_path: Linux 108 with its end, macOS 104)."""
 
 
 class EngineLock:
@@ -87,7 +84,7 @@ class SocketPlace:
         self.path = run_directory / SOCKET
         try:
             _remove_leftover(run_directory)
-            if len(os.fsencode(self.path)) > LONGEST_PATH:
+            if len(os.fsencode(self.path)) > LONGEST_SOCKET_PATH:
                 self._temporary = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 0700
                 self.path = self._temporary / SOCKET
         except OSError as error:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from core.engine.hub import Hub
 from core.errors import NOTHING_CHANGED, JournalError, PgrecastError
@@ -110,7 +111,7 @@ class Steps:
     def closed_gates(self, step: Step) -> tuple[GateReport, ...]:
         """The step's gates that are closed and not overridden."""
         overridden = self._hub.state.overrides.get(step.id, {})
-        reports = gates.reports(step, self._hub.state, self._settings)
+        reports = gates.reports(step, self._hub.state, self._settings, datetime.now(UTC))
         return tuple(report for report in reports if not report.open and report.name not in overridden)
 
     def _is_active(self, running: _Running) -> bool:

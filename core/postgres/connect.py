@@ -39,6 +39,7 @@ class Session(asyncpg.Connection):
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *args: Any, **kwargs: Any) -> None:
         super().__init__(protocol, transport, *args, **kwargs)
+        self._socket: socket.socket | None = None
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -49,6 +50,16 @@ class Session(asyncpg.Connection):
             ):
                 if hasattr(socket, option):  # macOS has them by other names
                     sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+            self._socket = sock
+
+    @property
+    def keepalive_seconds(self) -> int | None:
+        """Seconds of silence after which this end probes the connection; None where it does not."""
+        if self._socket is None or not self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+            return None
+        if not hasattr(socket, "TCP_KEEPIDLE"):
+            return KEEPALIVE_IDLE
+        return int(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE))
 
 
 async def connect(

@@ -36,6 +36,7 @@ from core.runbook.model import StepContext
 from core.runbook.planning import Planned, milliseconds
 from core.runbook.questions import COMMIT
 from core.runbook.staged import STAGED, approach, review
+from core.runbook.window import chosen_window
 from core.settings import Settings, TargetName
 
 Outcome = Literal["committed", "rolled_back"]
@@ -197,7 +198,7 @@ async def _run(
             publish=publish,
             read=context.read,
             log=log,
-            options=execution_options(context.settings),
+            options=execution_options(context.settings, deadline=_deadline(context, target, planned.plan)),
             history=history,
             planned_from=planned.catalog,
         )
@@ -280,10 +281,18 @@ def _after_commit(step: str, plan: Plan, cannot_undo: str) -> str:
     )
 
 
-def execution_options(settings: Settings) -> ExecutionOptions:
+def _deadline(context: StepContext, target: TargetName, plan: Plan) -> datetime | None:
+    """When production's window ends, unless that was overridden. A way back is not cut short."""
+    window = chosen_window(context.state)
+    overridden = "window" in context.state.overrides.get(context.step, {})
+    return window.end if window and target == "production" and plan.goal is None and not overridden else None
+
+
+def execution_options(settings: Settings, *, deadline: datetime | None = None) -> ExecutionOptions:
     wanted = settings.conversion
     return ExecutionOptions(
         proof=wanted.proof,
+        deadline=deadline,
         lock_timeout_ms=milliseconds(wanted.lock_timeout),
         lock_attempts=wanted.lock_attempts,
     )

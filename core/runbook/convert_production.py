@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from core.errors import Refused
 from core.retype.model import PlanWarning
 from core.runbook import gates
+from core.runbook.check_production import look_at_service
 from core.runbook.conversion import ConversionResult, Preparation, convert, scope_request
 from core.runbook.decide import decided_request
 from core.runbook.evidence import read_evidence
@@ -21,15 +22,16 @@ from core.runbook.facts import (
     INVESTIGATION_FINGERPRINT,
     REHEARSAL_FILE,
 )
-from core.runbook.model import StepContext
+from core.runbook.model import GateReport, StepContext
 from core.runbook.planning import Planned
 from core.runbook.rehearsal import Rehearsal, not_rehearsed
+from core.runbook.sessions import count_sessions
 from core.runbook.staged import ENUMERATED
 from core.runbook.words import counted, span
 
 REHEARSAL_STEP = "5.1"
 UNREHEARSED = "unrehearsed"
-"""Id of the warning that statements were not rehearsed."""
+"""How the id of the warning begins that a statement was not rehearsed."""
 
 
 async def convert_production(context: StepContext) -> str:
@@ -38,21 +40,41 @@ async def convert_production(context: StepContext) -> str:
     async def prepare(planned: Planned) -> Preparation:
         require_investigated(context, planned)
         require_reviewed(context, planned)
-        reports = [gate(context.state, context.settings) for gate in gates.CONVERT_PRODUCTION]
+        await look_at_service(context)
+        await count_sessions(context)
+        open_, overridden = require_open(context, datetime.now(UTC))
         rehearsal = _rehearsal(context)
         missing = not_rehearsed(planned.plan, rehearsal.statements)
         return Preparation(
             checked=(
                 "Production is as it was investigated.",
-                *(f"{report.name}: {report.value}" for report in reports if report.open),
+                *(f"{report.name}: {report.value}" for report in open_),
                 *(("Every statement was rehearsed.",) if not missing else ()),
             ),
-            details=tuple(f"Overridden: {report.name}: {report.value}" for report in reports if not report.open),
+            details=tuple(f"Overridden: {report.name}: {report.value} ({reason})" for report, reason in overridden),
             warnings=unrehearsed(missing),
             history=rehearsal.timings,
         )
 
     return await finish(context, await convert(context, "production", decided_request(context), prepare=prepare))
+
+
+def require_open(context: StepContext, now: datetime) -> tuple[list[GateReport], list[tuple[GateReport, str]]]:
+    """The gates that are open, and those that are overridden, with the reason.
+
+    Raises:
+        Refused: one is neither: what was true when the step started is not any more.
+    """
+    reasons = context.state.overrides.get(context.step, {})
+    reports = [gate(context.state, context.settings, now) for gate in gates.CONVERT_PRODUCTION]
+    closed = [report for report in reports if not report.open and report.name not in reasons]
+    if closed:
+        raise Refused(
+            f"The conversion {gates.needs(closed)}: {'; '.join(f'{r.name}: {r.value}' for r in closed)}.",
+            advice="Open it, or override it where that can be done, and run the step again.",
+        )
+    overridden = [(report, reasons[report.name]) for report in reports if not report.open]
+    return [report for report in reports if report.open], overridden
 
 
 async def convert_one(context: StepContext) -> str:
@@ -74,18 +96,11 @@ async def finish(context: StepContext, result: ConversionResult) -> str:
 
 
 def require_investigated(context: StepContext, planned: Planned) -> None:
-    """Raise Refused unless production is as it was investigated, and not too long ago."""
+    """Raise Refused unless production is as it was investigated."""
     again = "Run step 2.2 again, and look at what is different."
     known = context.state.facts.get(INVESTIGATION_FINGERPRINT)
     if known is None:
         raise Refused("Production was not investigated.", advice=again)
-    age = datetime.now(UTC) - context.state.fact_times[INVESTIGATION_FINGERPRINT]
-    limit = context.settings.investigation.max_age
-    if age > limit:
-        raise Refused(
-            f"The investigation is {span(age.total_seconds())} old; {span(limit.total_seconds())} is the limit.",
-            advice=again,
-        )
     if known != planned.plan.catalog:
         raise Refused("Production's schema has changed since it was investigated.", advice=again)
 
@@ -108,14 +123,13 @@ def _rehearsal(context: StepContext) -> Rehearsal:
 
 
 def unrehearsed(missing: tuple[str, ...]) -> tuple[PlanWarning, ...]:
-    """The warning that statements of the plan were not rehearsed; none when all were."""
-    if not missing:
-        return ()
-    return (
+    """A warning for each statement of the plan that was not rehearsed, to be accepted by its name."""
+    return tuple(
         PlanWarning(
-            id=UNREHEARSED,
-            object=counted(len(missing), "statement"),
-            reason=f"not rehearsed: {'; '.join(missing)}.",
-            consequence="Whether they work, and how long they take, shows here first; a failure rolls everything back.",
-        ),
+            id=f"{UNREHEARSED}:{name}",
+            object=name,
+            reason="not rehearsed.",
+            consequence="Whether it works, and how long it takes, shows here first; a failure rolls everything back.",
+        )
+        for name in missing
     )

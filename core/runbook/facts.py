@@ -41,6 +41,22 @@ REHEARSAL_FOREIGN_KEYS_NOW = "rehearsal.foreign_keys_now"
 REHEARSAL_MISSING = "rehearsal.not_rehearsed"
 """Statements of production's plan that the rehearsal did not have."""
 
+# Task 6.1, the maintenance window.
+WINDOW_CHOSEN = "window.chosen"
+"""Its `start` and `end`, ISO 8601, UTC."""
+
+# Tasks 7.1 and 7.2, the last looks at production and its service.
+PRODUCTION_FINGERPRINT = "production.fingerprint"
+"""Of production's catalog when it was last looked at."""
+SESSIONS_OTHERS = "sessions.others"
+"""On production: how many of others (`count`) and of the host's own (`host`), and of others by application (`by_name`)."""
+MAINTENANCE_PROVED = "maintenance.proved"
+"""Whether the service did not serve when it was last asked."""
+MAINTENANCE_ANSWER = "maintenance.answer"
+"""What it answered, in words."""
+HOST_PREFLIGHT = "host.preflight"
+"""What this machine and its connection are like: by name, in words; a warning where something may get in the way."""
+
 # Task 7.3, the conversion of production.
 CONVERSION_OUTCOME = "conversion.outcome"
 """`committed`, `rolled_back`, or `UNDONE`."""
@@ -63,8 +79,6 @@ MIGRATED_PRODUCTION = "revisions.migrated_production"
 # Facts that no step of this version records yet; the gates ask for them first.
 CREDENTIALS_ROTATED = "credentials.rotated"
 BACKUP_VERIFIED = "backup.verified"
-WINDOW_CHOSEN = "window.chosen"
-MAINTENANCE_PROVED = "maintenance.proved"
 
 # Evidence files.
 PLAN_FILE = "plan.json"

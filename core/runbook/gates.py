@@ -1,4 +1,4 @@
-"""What must hold before a step may start: pure functions of the run's facts and the settings.
+"""What must hold before a step may start: pure functions of the run's facts, the settings and the time.
 
 A gate asks for a fact. Where no step can record that fact yet, it takes a person's tick, and says so; a tick opens no gate
 where the fact exists.
@@ -7,27 +7,38 @@ where the fact exists.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from core.runbook.facts import (
     BACKUP_VERIFIED,
     CREDENTIALS_ROTATED,
     DECISION_APPROACH,
     INVESTIGATION_FINGERPRINT,
+    MAINTENANCE_ANSWER,
     MAINTENANCE_PROVED,
+    PRODUCTION_FINGERPRINT,
+    REHEARSAL_MISSING,
     REHEARSAL_OUTCOME,
     REHEARSAL_PROOF,
     REHEARSAL_PROVED,
-    WINDOW_CHOSEN,
+    SESSIONS_OTHERS,
 )
 from core.runbook.model import Gate, GateReport, Step
+from core.runbook.sessions import OtherSessions
 from core.runbook.state import RunState, StepStatus
 from core.runbook.way_back import Way, way_back
+from core.runbook.window import chosen_window
+from core.runbook.words import age, counted, limit
 from core.settings import Settings
 
+FRESH = timedelta(minutes=15)
+"""How long a look at what changes by itself (sessions, the service) counts."""
 
-def reports(step: Step, state: RunState, settings: Settings) -> tuple[GateReport, ...]:
-    """What each gate of the step says of the run as it stands, in their order."""
-    return tuple(gate(state, settings) for gate in step.gates)
+
+def reports(step: Step, state: RunState, settings: Settings, now: datetime) -> tuple[GateReport, ...]:
+    """What each gate of the step says of the run as it stands at that time, in their order."""
+    return tuple(gate(state, settings, now) for gate in step.gates)
 
 
 def needs(found: Iterable[GateReport]) -> str:
@@ -47,49 +58,79 @@ def _task(report: GateReport) -> str:
     return step if task == "7" else task
 
 
-def _fact_or_tick(name: str, condition: str, fact: str, steps: Sequence[str]) -> Gate:
-    """A gate that a fact opens, or, as long as no step records that fact, the ticks of all these steps."""
-
-    def gate(state: RunState, settings: Settings) -> GateReport:
-        del settings
-        if state.facts.get(fact):
-            return GateReport(name, condition, open=True, value="proved", opens=steps[0])
-        missing = [step for step in steps if state.step(step).status is not StepStatus.TICKED]
-        if fact in state.facts:
-            return GateReport(name, condition, open=False, value="looked at, and it does not hold", opens=steps[0])
-        if missing:
-            return GateReport(name, condition, open=False, value=f"not yet: {_steps(missing)}", opens=missing[0])
-        who = sorted({actor.name for step in steps if (actor := state.step(step).actor)})
-        return GateReport(
-            name, condition, open=True, value=f"ticked by {' and '.join(who)}, unverified", opens=steps[0]
-        )
-
-    return gate
+def _ticks(name: str, condition: str, state: RunState, steps: Sequence[str]) -> GateReport:
+    """What the ticks of all these steps say, where no step of this version records a fact."""
+    missing = [step for step in steps if state.step(step).status is not StepStatus.TICKED]
+    if missing:
+        return GateReport(name, condition, open=False, value=f"not yet: {_steps(missing)}", opens=missing[0])
+    who = sorted({actor.name for step in steps if (actor := state.step(step).actor)})
+    value = f"ticked by {' and '.join(who)}, unverified"
+    return GateReport(name, condition, open=True, value=value, opens=steps[0])
 
 
 def _steps(steps: Sequence[str]) -> str:
     return f"step {steps[0]}" if len(steps) == 1 else f"steps {', '.join(steps)}"
 
 
-credentials = _fact_or_tick(
-    "credentials", "rotated credentials", CREDENTIALS_ROTATED, ("1.3", "1.4", "1.5", "1.6", "1.7")
-)
-backup = _fact_or_tick("backup", "a verified backup", BACKUP_VERIFIED, ("3.2",))
-window = _fact_or_tick("window", "the window", WINDOW_CHOSEN, ("6.1",))
-maintenance = _fact_or_tick("maintenance", "maintenance mode", MAINTENANCE_PROVED, ("7.2",))
+def _proved(name: str, condition: str, state: RunState, fact: str, step: str) -> GateReport | None:
+    """What a fact that is there says, whatever has been ticked; None when there is none."""
+    if fact not in state.facts:
+        return None
+    holds = bool(state.facts[fact])
+    value = "proved" if holds else "looked at, and it does not hold"
+    return GateReport(name, condition, open=holds, value=value, opens=step)
 
 
-def investigation(state: RunState, settings: Settings) -> GateReport:
-    """Open once production was investigated; the step that asks compares the fingerprint and the age itself."""
-    condition = "an investigation"
-    if state.facts.get(INVESTIGATION_FINGERPRINT):
-        at = state.fact_times[INVESTIGATION_FINGERPRINT]
-        value = f"made {at:%Y-%m-%d %H:%M} UTC; compared with production again when the step starts"
-        return GateReport("investigation", condition, open=True, value=value, opens="2.2")
-    return GateReport("investigation", condition, open=False, value="not made yet", opens="2.2")
+ROTATION = ("1.3", "1.4", "1.5", "1.6", "1.7")
 
 
-def decision(state: RunState, settings: Settings) -> GateReport:
+def credentials(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    name, condition = "credentials", "rotated credentials"
+    return _proved(name, condition, state, CREDENTIALS_ROTATED, ROTATION[0]) or _ticks(name, condition, state, ROTATION)
+
+
+def investigation(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open while the investigation is young enough and no later look at production has found another schema."""
+    most = settings.investigation.max_age
+    condition = f"an investigation younger than {limit(most)}"
+
+    def report(value: str, *, open_: bool = False) -> GateReport:
+        return GateReport("investigation", condition, open=open_, value=value, opens="2.2")
+
+    known = state.facts.get(INVESTIGATION_FINGERPRINT)
+    if not known:
+        return report("not made yet")
+    at = state.fact_times[INVESTIGATION_FINGERPRINT]
+    made = f"made {age(now - at)} ago"
+    if now - at > most:
+        return report(f"{made}, too old")
+    looked = state.fact_times.get(PRODUCTION_FINGERPRINT)
+    if looked is None or looked < at:
+        return report(f"{made}; compared with production again when the step starts", open_=True)
+    if state.facts[PRODUCTION_FINGERPRINT] != known:
+        return report(f"{made}; production's schema has changed since, as seen {age(now - looked)} ago")
+    return report(f"{made}; still true {age(now - looked)} ago", open_=True)
+
+
+def backup(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open while the verified backup is young enough; only its age can be overridden."""
+    most = settings.backup.max_age
+    name, condition = "backup", f"a verified backup younger than {limit(most)}"
+    found = _proved(name, condition, state, BACKUP_VERIFIED, "3.2")
+    at = state.fact_times.get(BACKUP_VERIFIED)
+    if found is None:
+        found = _ticks(name, condition, state, ("3.2",))
+        # The backup is as old as its taking, where that is known.
+        at = min((ended for step in ("3.1", "3.2") if (ended := state.step(step).ended)), default=None)
+    if not found.open or at is None:
+        return found
+    value = f"{found.value}, {age(now - at)} old"
+    if now - at > most:
+        return replace(found, open=False, value=f"{value}, too old", opens="3.1", overridable=True)
+    return replace(found, value=value)
+
+
+def decision(state: RunState, settings: Settings, now: datetime) -> GateReport:
     condition = "a decision"
     approach = state.facts.get(DECISION_APPROACH)
     if approach:
@@ -97,20 +138,79 @@ def decision(state: RunState, settings: Settings) -> GateReport:
     return GateReport("decision", condition, open=False, value="not decided yet", opens="4.1")
 
 
-def rehearsal(state: RunState, settings: Settings) -> GateReport:
+def rehearsal(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open once a rehearsal was proved. What it left out of production's plan is accepted by name when the step starts."""
     condition = "a rehearsal"
-    if state.facts.get(REHEARSAL_PROVED):
-        outcome = str(state.facts.get(REHEARSAL_OUTCOME, "")).replace("_", " ")
-        value = f"proved ({state.facts.get(REHEARSAL_PROOF)}) and {outcome}"
-        return GateReport("rehearsal", condition, open=True, value=value, opens="5.1")
-    return GateReport("rehearsal", condition, open=False, value="none that was proved", opens="5.1")
+    if not state.facts.get(REHEARSAL_PROVED):
+        return GateReport("rehearsal", condition, open=False, value="none that was proved", opens="5.1")
+    outcome = str(state.facts.get(REHEARSAL_OUTCOME, "")).replace("_", " ")
+    value = f"proved ({state.facts.get(REHEARSAL_PROOF)}) and {outcome or 'not decided'}"
+    missing = state.facts.get(REHEARSAL_MISSING)
+    if missing:
+        value += f"; {counted(len(missing), 'statement')} not rehearsed, to be accepted by name"
+    elif missing is None:
+        value += "; not compared with production yet"
+    return GateReport("rehearsal", condition, open=True, value=value, opens="5.1")
+
+
+def window(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    condition = "an open window"
+
+    def report(value: str, *, open_: bool = False) -> GateReport:
+        return GateReport("window", condition, open=open_, value=value, opens="6.1", overridable=not open_)
+
+    found = chosen_window(state)
+    if found is None:
+        return report("none chosen yet")
+    if now < found.start:
+        return report(f"opens in {age(found.start - now)}: {found}")
+    if now >= found.end:
+        return report(f"was over {age(now - found.end)} ago: {found}")
+    return report(f"open for {age(found.end - now)} more: {found}", open_=True)
+
+
+def maintenance(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open while the service was seen not to serve, a moment ago; where it cannot be asked, by a tick."""
+    name, condition = "maintenance", "maintenance mode"
+    if not settings.service.health_url:
+        found = _ticks(name, condition, state, ("7.2",))
+        return replace(found, overridable=not found.open)
+
+    def report(value: str, *, open_: bool = False) -> GateReport:
+        return GateReport(name, condition, open=open_, value=value, opens="7.2", overridable=not open_)
+
+    at = state.fact_times.get(MAINTENANCE_PROVED)
+    if at is None:
+        return report("the service was not asked yet")
+    value = f"the service {state.facts.get(MAINTENANCE_ANSWER, 'was asked')}, {age(now - at)} ago"
+    if now - at > FRESH:
+        return report(f"{value}; ask again")
+    return report(value, open_=bool(state.facts[MAINTENANCE_PROVED]))
+
+
+def sessions(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open while others' sessions on production, counted a moment ago, are few enough."""
+    most = settings.limits.other_sessions
+    condition = f"at most {counted(most, 'session')} of others" if most else "no sessions of others"
+
+    def report(value: str, *, open_: bool = False) -> GateReport:
+        return GateReport("sessions", condition, open=open_, value=value, opens="7.1", overridable=not open_)
+
+    found = state.facts.get(SESSIONS_OTHERS)
+    if not found:
+        return report("not counted yet")
+    since = now - state.fact_times[SESSIONS_OTHERS]
+    value = f"{OtherSessions.of_fact(found)}, counted {age(since)} ago"
+    if since > FRESH:
+        return report(f"{value}; count again")
+    return report(value, open_=found["count"] <= most)
 
 
 def committed(conversion_step: str, target: str) -> Gate:
     """A gate that is open while what that step has committed on that target could be undone, as far as the run knows."""
 
-    def gate(state: RunState, settings: Settings) -> GateReport:
-        del settings
+    def gate(state: RunState, settings: Settings, now: datetime) -> GateReport:
+        del settings, now
         name, condition = "committed", f"a conversion of {target} that is committed and can be undone"
         conversion = state.committed.get(target)
         if conversion is None:
@@ -136,4 +236,5 @@ CONVERT_PRODUCTION: tuple[Gate, ...] = (
     rehearsal,
     window,
     maintenance,
+    sessions,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -50,8 +50,8 @@ class GateReport:
     overridable: bool = False
 
 
-Gate = Callable[["RunState", Settings], GateReport]
-"""A pure function of the run's facts and the settings."""
+Gate = Callable[["RunState", Settings, datetime], GateReport]
+"""A pure function of the run's facts, the settings and the time (UTC): what was true once need not be any more."""
 
 
 class StepContext(Protocol):

@@ -121,7 +121,9 @@ def review(target: str, estimate: Estimate, dropped: Sequence[str], checked: Seq
     return Words(
         title=f"Phases 1 and 2 of the {target} database {estimate.plan.identity.database} are through. Go on?",
         choices=(
-            Choice(name=GO_ON, label="Go on", consequence="Phases 3 to 6 run; COMMIT or ROLLBACK is asked for after them."),
+            Choice(
+                name=GO_ON, label="Go on", consequence="Phases 3 to 6 run; COMMIT or ROLLBACK is asked for after them."
+            ),
             Choice(name=ROLLBACK, label="ROLLBACK", consequence="Everything is as it was before the conversion."),
         ),
         default=ROLLBACK,

@@ -13,7 +13,7 @@ import pytest
 
 from core.demo.incident import Incident
 from core.errors import ConversionFailed, JournalError, PgrecastError, Refused, UsageError
-from core.events import ConversionPlanned, Question, TransactionEnded, TransactionOpened
+from core.events import Actor, ConversionPlanned, Question, StepTicked, TransactionEnded, TransactionOpened
 from core.postgres.catalog import Catalog
 from core.postgres.connect import ConnectionSpec
 from core.postgres.fingerprint import compare, fingerprint
@@ -22,11 +22,13 @@ from core.runbook import facts
 from core.runbook.convert_production import convert_one, convert_production
 from core.runbook.decide import decide
 from core.runbook.facts import PLAN_FILE, REHEARSAL_FILE, REPORT_FILE, SCRIPT_FILE
+from core.runbook.gates import ROTATION
 from core.runbook.investigate import investigate
 from core.runbook.model import Action
 from core.runbook.questions import ACCEPT, CANCEL, COMMIT, CONVERT, LEAVE, RETYPE, ROLLBACK
 from core.runbook.rehearse import rehearse, verify_foreign_keys
 from core.runbook.staged import DYNAMIC, ENUMERATED
+from core.runbook.window import NOW, choose_window
 from core.settings import Settings
 from tests.databases import Database, Server, create_database, drop_database, run_sync
 from tests.sessions import session
@@ -56,7 +58,7 @@ INSERT INTO users (organization_id, email)
 INSERT INTO "Order" SELECT gen_random_uuid(), id, gen_random_uuid() FROM users;
 """
 FOREIGN_KEYS = 4
-CONFIRMED = taking(CONVERT, LEAVE, ACCEPT, COMMIT, DYNAMIC)
+CONFIRMED = taking(CONVERT, LEAVE, ACCEPT, COMMIT, DYNAMIC, NOW)
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,17 @@ def offers(question: Question, choice: str) -> bool:
 
 
 async def everything_before(world: StepWorld) -> None:
-    """Tasks 2, 4 and 5, so that production may be converted."""
+    """All that must hold before production may be converted."""
     await run(world, "2.2", investigate)
     await run(world, "4.1", decide)
     await run(world, "5.1", rehearse)
+    await window_and_ticks(world)
+
+
+async def window_and_ticks(world: StepWorld) -> None:
+    await run(world, "6.1", choose_window)
+    for step in (*ROTATION, "3.2", "7.2"):
+        world.record(StepTicked(step=step), Actor(name="robin"))
 
 
 # --- task 2 ------------------------------------------------------------------------------------------------------------
@@ -324,8 +333,9 @@ async def test_what_was_decided_about_soft_references_holds_for_the_whole_run(pa
     await run(world, "2.2", investigate)
     await run(world, "4.1", decide)
     assert world.state.facts[facts.DECISION_SOFT_REFERENCES] == "all"
-    world.answers = taking(CONVERT, ACCEPT, COMMIT)  # a second question about them would end in a refusal
+    world.answers = taking(CONVERT, ACCEPT, COMMIT, NOW)  # a second question about them would end in a refusal
     await run(world, "5.1", rehearse)
+    await window_and_ticks(world)
     await run(world, "7.3", convert_production)
     after = await inspect(pair.production.spec)
     assert next(c.type for c in after.columns if c.name == "user_id") == "character varying(36)"
@@ -412,12 +422,12 @@ async def test_an_investigation_that_is_too_old(pair: Pair, tmp_path: Path) -> N
     await everything_before(world)
     limits = world.settings.investigation.model_copy(update={"max_age": timedelta(microseconds=1)})
     world.settings = world.settings.model_copy(update={"investigation": limits})
-    with pytest.raises(Refused, match="is the limit"):
+    with pytest.raises(Refused, match="too old"):
         await run(world, "7.3", convert_production)
 
 
 async def test_approach_b_holds_production_to_the_reviewed_plan(pair: Pair, tmp_path: Path) -> None:
-    world = make_world(pair, tmp_path, taking(CONVERT, LEAVE, ACCEPT, COMMIT, ENUMERATED))
+    world = make_world(pair, tmp_path, taking(CONVERT, LEAVE, ACCEPT, COMMIT, ENUMERATED, NOW))
     await everything_before(world)
     await execute(pair.production, "CREATE INDEX later ON users (manager_id)")
     await run(world, "2.2", investigate)
@@ -518,6 +528,7 @@ async def test_the_incident_from_investigation_to_commit(
     assert world.state.facts[facts.REHEARSAL_MISSING]
 
     world.answers = CONFIRMED
+    await window_and_ticks(world)
     before = await inspect(production_copy)
     assert (await run(world, "7.3", convert_production)).startswith("committed")
     after = await inspect(production_copy)

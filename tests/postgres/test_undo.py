@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.postgres.fingerprint import Canonical, canonical, compare
 from core.postgres.inspect import inspect
 from core.retype.contents import Rows, TableName, read_rows
 from core.runbook import facts
+from core.runbook.gates import reports
 from core.runbook.one_step import CONVERSION
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, ROLLBACK
 from core.runbook.way_back import Way, way_back
@@ -57,7 +59,8 @@ class Undone:
 
     @property
     def gates(self) -> list[bool]:
-        return [gate(self.world.state, self.world.settings).open for gate in CONVERSION.step("1.1-undo").gates]
+        step = CONVERSION.step("1.1-undo")
+        return [report.open for report in reports(step, self.world.state, self.world.settings, datetime.now(UTC))]
 
     @property
     def opened(self) -> int:
@@ -78,7 +81,9 @@ async def test_everything_is_as_it_was(undone: Undone) -> None:
     assert way_back(undone.world.state).way is Way.REVERSE
     assert "it can be undone" in await undone.run("1.1-undoable")
     summary = await undone.run("1.1-undo")
-    assert summary.startswith("undone, proof (contents) holds: everything is as it was before the conversion; 6 foreign")
+    assert summary.startswith(
+        "undone, proof (contents) holds: everything is as it was before the conversion; 6 foreign"
+    )
     catalog_after, rows_after = await undone.look()
     assert compare(catalog, catalog_after) == ()
     assert rows == rows_after

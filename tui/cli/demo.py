@@ -35,7 +35,8 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     until_gone = None if given.keep else run_directory / NOTE
     demo = await bring_up(_directory(given.dir), rows=given.rows, until_gone=until_gone, tell=output.progress)
     migrations = AlembicSettings(project=demo.application, interpreter=sys.executable, migrate_by="console")
-    settings = settings.model_copy(update={"alembic": migrations})
+    service = settings.service.model_copy(update={"health_url": f"{demo.url}/health"})
+    settings = settings.model_copy(update={"alembic": migrations, "service": service})
     handover = Handover(run_directory, settings, given={"production": demo.production, "test": demo.test})
     status = ENDED_BY_SIGNAL
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from core.demo.host import RESUME, SUSPEND
 from core.errors import EmbeddedServerError
 from core.postgres.connection_spec import ConnectionSpec
 
@@ -41,6 +42,14 @@ class Demo:
         """Tell the host to end; it stops application and server, and removes what it made unless told to keep it."""
         with suppress(ProcessLookupError):
             os.kill(self.host, signal.SIGTERM)
+
+    def suspend(self) -> None:
+        """Have the host stop the application, as its dashboard would; it takes a moment."""
+        os.kill(self.host, SUSPEND)
+
+    def resume(self) -> None:
+        """Have the host start the application again."""
+        os.kill(self.host, RESUME)
 
     @property
     def how_to_reach(self) -> str:

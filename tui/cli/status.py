@@ -95,7 +95,7 @@ def _document(directory: Path, runbook: Runbook, state: RunState, settings: Sett
                         "started": found.started,
                         "ended": found.ended,
                     }
-                    for step in steps_shown(task, state, settings)
+                    for step in steps_shown(task, state, settings, now)
                     for found in (state.step(step.id),)
                 ],
             }

@@ -20,6 +20,7 @@ from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE
 from core.runbook.recovery import RECOVERY
 from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
+from core.runbook.window import NOW
 from tui.cli.demo_host import Demo
 from tui.cli.follow import Answer, Follower
 from tui.cli.output import Output
@@ -30,7 +31,9 @@ PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet
 CONVERSIONS = ("5.1", "7.3")
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
-CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC, STAMP, MIGRATE)
+CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC, STAMP, MIGRATE, NOW)
+
+MAINTENANCE_ON, MAINTENANCE_OFF = "7.2", "7.7"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ async def walk(handover: Handover, demo: Demo, output: Output) -> int:
         for task in runbook.tasks:
             output.lines([f"{task.number:2} {task.title}"])
             for step in task.steps:
-                outcome = await _step(follower, step)
+                outcome = await _step(follower, step, demo)
                 walked.outcomes.append(outcome)
                 output.lines([f"   {step.id:<5} {outcome.outcome:<31} {step.title}: {outcome.summary}"])
         walked.head = await _head(demo)
@@ -96,7 +99,12 @@ def answer(question: Question) -> Answer:
     raise Refused(f"The demo has no answer to {question.title!r}.")
 
 
-async def _step(follower: Follower, step: Step) -> Outcome:
+async def _step(follower: Follower, step: Step, demo: Demo) -> Outcome:
+    # What a person does at the host.
+    if step.id == MAINTENANCE_ON:
+        demo.suspend()
+    if step.id == MAINTENANCE_OFF:
+        demo.resume()
     if step.action is not None:
         state = await follower.run(step.id)
         return Outcome(step.id, step.title, PROVED, state.summary)

@@ -30,7 +30,7 @@ def step_row(width: int, step: Step, state: RunState, settings: Settings, now: d
     found = state.step(step.id)
     looks = style.STEP[found.status]
     words = status_words(step, found)
-    if found.status is StepStatus.TODO and step.built and summary.closed_gates(step, state, settings):
+    if found.status is StepStatus.TODO and step.built and summary.closed_gates(step, state, settings, now):
         words, looks = "locked", style.QUIET
     if found.status is StepStatus.TICKED and width < ROOMY:
         words = words.removeprefix("ticked by ")  # the mark says that already
@@ -83,7 +83,7 @@ def step_detail(
         section("Not known yet", _failure(found))
     if through:
         section("Outcome", [(found.summary, style.STEP[found.status])] if found.summary else [])
-    gates = sorted(reports(step, state, settings), key=lambda gate: gate.open)
+    gates = sorted(reports(step, state, settings, now), key=lambda gate: gate.open)
     section("Gates", [gate_line(gate, state, step.id) for gate in gates])
     conversion = state.conversions.get(step.id)
     if conversion is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.runbook.model import Step, StepKind, Task
+from core.runbook.window import choose_window
 
 TASK = Task(
     number=6,
@@ -21,9 +22,9 @@ TASK = Task(
                 "Date: a weekend day (Saturday or Sunday).",
                 "Time: 02:00 to 04:00 UTC, when traffic is low.",
                 "Duration: 2 hours, a buffer for issues included.",
-                "Write the window into the note.",
+                "The next windows are proposed; choose one. The conversion starts in it only, and is bound by its end.",
             ),
-            built=False,
+            action=choose_window,
         ),
         Step("6.2", "Notify stakeholders", StepKind.MANUAL, ("Tell everyone concerned, if there are active users.",)),
         Step(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.runbook.check_production import check_production, has_health_url, prove_maintenance
 from core.runbook.convert_production import convert_production
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START
 from core.runbook.gates import CONVERT_PRODUCTION
@@ -31,19 +32,22 @@ TASK = Task(
                     "No active users, 0 or very few: SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() "
                     "AND pid <> pg_backend_pid();"
                 ),
+                "Names who is connected, compares the schema with the investigation's, and looks at this machine.",
             ),
-            built=False,
+            action=check_production,
         ),
         Step(
             "7.2",
             "Enable maintenance mode (5 min)",
-            StepKind.DESTRUCTIVE,
+            StepKind.AUTOMATIC,
             (
                 "Either stop the backend service at the host: Backend Service, Settings, Stop Service.",
                 "Or add MAINTENANCE_MODE=true to its environment and redeploy it.",
                 "Verify: curl https://backend.example.com/health must answer 503, or refuse the connection.",
+                "With service.health_url set, the step asks there until it does, and counts who is still connected.",
             ),
-            built=False,
+            action=prove_maintenance,
+            requires=has_health_url,
         ),
         Step(
             "7.3",
