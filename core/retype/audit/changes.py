@@ -41,6 +41,21 @@ class AddedForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedConstraint:
+    """A constraint of another kind; `kind` is its `contype` (p, u, x, c)."""
+
+    table: TableName
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommentedConstraint:
+    table: TableName
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Validated:
     table: TableName
     name: str
@@ -91,6 +106,8 @@ class Transaction:
 Change = (
     DroppedConstraint
     | AddedForeignKey
+    | AddedConstraint
+    | CommentedConstraint
     | Validated
     | RenamedConstraint
     | Retyped
@@ -112,6 +129,12 @@ _KINDS: Final = {
     ObjectType.OBJECT_STATISTIC_EXT: "statistics object",
     ObjectType.OBJECT_TABLE: "table",
     ObjectType.OBJECT_COLUMN: "column",
+}
+_CONSTRAINTS: Final = {
+    ConstrType.CONSTR_PRIMARY: "p",
+    ConstrType.CONSTR_UNIQUE: "u",
+    ConstrType.CONSTR_EXCLUSION: "x",
+    ConstrType.CONSTR_CHECK: "c",
 }
 _ON_TABLES: Final = {"policy", "trigger", "rule"}
 _TRANSACTION: Final = {
@@ -138,6 +161,9 @@ def _changes(node: Any) -> Iterator[Change]:
                 yield from _of_table(_table(node.relation), command)
         case "RenameStmt" if node.renameType == ObjectType.OBJECT_TABCONSTRAINT:
             yield RenamedConstraint(_table(node.relation), node.subname, node.newname)
+        case "CommentStmt" if node.objtype == ObjectType.OBJECT_TABCONSTRAINT and node.comment is not None:
+            *schema, table, name = (part.sval for part in node.object)
+            yield CommentedConstraint(TableName(schema[0] if schema else "", table), name)
         case "DropStmt":
             yield from _dropped(node)
         case "ViewStmt":
@@ -168,6 +194,8 @@ def _of_table(table: TableName, command: Any) -> Iterator[Change]:
             yield DroppedConstraint(table, command.name, bool(command.missing_ok), _cascades(command))
         case AlterTableType.AT_AddConstraint if command.def_.contype == ConstrType.CONSTR_FOREIGN:
             yield AddedForeignKey(table, command.def_.conname or "", read_node(command.def_))
+        case AlterTableType.AT_AddConstraint if command.def_.contype in _CONSTRAINTS:
+            yield AddedConstraint(table, command.def_.conname or "", _CONSTRAINTS[command.def_.contype])
         case AlterTableType.AT_AddColumn:
             for constraint in command.def_.constraints or ():
                 if constraint.contype == ConstrType.CONSTR_FOREIGN:
