@@ -60,7 +60,7 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         server = await EmbeddedServer.start(directory / SERVER)
         _say({"said": f"server {server.version} on {server.host}:{server.port}, data in {server.directory}"})
-        incident = await build_incident(server, rows=rows, report=lambda text: _say({"said": text}))
+        incident = await build_incident(server, rows=rows, hard=True, report=lambda text: _say({"said": text}))
         write_passwords(directory / PASSWORDS, incident)
         application = serving.application = DemoApplication(incident)
         await application.start()
