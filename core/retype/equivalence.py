@@ -10,7 +10,8 @@ own grammar (libpg_query), from which only these casts are taken off:
 - to any of the pair's types, arrays too, around NULL and around a literal that is the same in both types: for uuid, one
   written in the canonical form.
 
-A cast to uuid around anything else is never taken off: it folds case and refuses garbage, so it is part of the meaning.
+A cast to uuid around anything else is never taken off: it folds case and refuses garbage, so it is part of the meaning. A cast
+of `ARRAY[…]` is read as casts of its elements, whatever the type, since that is how PostgreSQL reads it.
 """
 
 from __future__ import annotations
@@ -120,9 +121,15 @@ class Equivalence:
             return node
         tree = cast("Tree", node)
         if "TypeCast" in tree:
+            if _is_of_list(tree):
+                return self._normal(_each_element(tree["TypeCast"]))
             return self._normal_cast(tree["TypeCast"])
         if "IndexElem" in tree:
-            return {"IndexElem": self._normal_index_element(tree["IndexElem"])}
+            return {"IndexElem": _plain_column(self._normal_index_element(tree["IndexElem"]))}
+        if "StatsElem" in tree:
+            return {"StatsElem": _plain_column({key: self._normal(value) for key, value in tree["StatsElem"].items()})}
+        if "CreateStatsStmt" in tree:
+            return {"CreateStatsStmt": self._normal_statistics(tree["CreateStatsStmt"])}
         normal = {key: self._normal(value) for key, value in tree.items() if key not in POSITIONS}
         if "ResTarget" in normal:
             _drop_implied_name(normal["ResTarget"])
@@ -175,6 +182,11 @@ class Equivalence:
             normal["opclass"] = [*schema, self._twin(name)]
         return normal
 
+    def _normal_statistics(self, statement: Tree) -> Tree:
+        """Its elements in any order: PostgreSQL prints columns before expressions."""
+        normal = {key: self._normal(value) for key, value in statement.items() if key not in POSITIONS}
+        return {**normal, "exprs": sorted(normal["exprs"], key=json.dumps)}
+
     def _twin(self, operator_class: str) -> str:
         """The other type's operator class of the same kind: `text_bloom_ops` for `uuid_bloom_ops`."""
         prefixes = OPERATOR_CLASS_PREFIXES.get(self._target.name)
@@ -214,6 +226,14 @@ def is_canonical_uuid(text: str, *, array: bool = False) -> bool:
         return False
 
 
+def _plain_column(element: Tree) -> Tree:
+    """An element of an index or a statistics object whose expression is a mere column, once its cast is gone."""
+    fields = element.get("expr", {}).get("ColumnRef", {}).get("fields", ())
+    if len(fields) != 1:
+        return element
+    return {"name": fields[0]["String"]["sval"], **{key: value for key, value in element.items() if key != "expr"}}
+
+
 def _drop_implied_name(target: Tree) -> None:
     """`a.id` and `(a.id)::text AS id` are the same output column, once the cast is gone."""
     if target.get("name") is not None and target["name"] == _implied_name(target.get("val", {})):
@@ -231,6 +251,27 @@ def _implied_name(value: Tree) -> str | None:
             return _implied_name(argument)
         case _:
             return None
+
+
+def _is_of_list(tree: Tree) -> bool:
+    """Whether it is a cast of `ARRAY[…]`, not empty, to an array type."""
+    cast = tree["TypeCast"]
+    return bool(cast["arg"].get("A_ArrayExpr", {}).get("elements") and cast["typeName"].get("arrayBounds"))
+
+
+def _each_element(cast: Tree) -> Tree:
+    """The cast of `ARRAY[…]` to an array type as PostgreSQL reads it: each element cast (transformTypeCast in parse_expr.c)."""
+    type_name: Tree = cast["typeName"]
+    element = {key: value for key, value in type_name.items() if key != "arrayBounds"}
+    return {
+        "A_ArrayExpr": {
+            "elements": [
+                # of an array in the array the type is that of the whole
+                {"TypeCast": {"arg": one, "typeName": type_name if "A_ArrayExpr" in one else element}}
+                for one in cast["arg"]["A_ArrayExpr"]["elements"]
+            ]
+        }
+    }
 
 
 def _type_of(type_name: Tree) -> _Type:

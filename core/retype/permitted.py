@@ -4,7 +4,8 @@ The rule is as tight as lets real conversions pass:
 
 - a column of the scope: its type, from the pair's source to its target, with the pair's collation; its default as
   one of the target; and, where the target cannot have them, storage and compression;
-- an output column of a view or materialized view that hangs on the scope: its type, as `Equivalence.type_follows` says;
+- an output column of a view or materialized view that hangs on the scope: its type, as `Equivalence.type_follows` says, and
+  its collation, to the pair's or the type's own;
 - definitions and expressions of every kind: the casts that `Equivalence` names, and nothing else;
 - what the plan shows as a repair: from its `before` to its `after`, for that text of that object only;
 - of a sequence owned by a column of the scope, between integers: its type and the bound that follows from it.
@@ -189,8 +190,10 @@ class _Permission:
                     changed = replace(changed, default=after.default)
             if not is_string(types.target):
                 changed = replace(changed, storage="", compression="")
-        elif before.relation in self.views and self.equivalence.type_follows(before.type, after.type):
-            changed = replace(changed, type=after.type)
+        elif before.relation in self.views:
+            if self.equivalence.type_follows(before.type, after.type):
+                changed = replace(changed, type=after.type)
+            # Of whatever is made of a key, too: `id::text || '!'` has the collation of id.
             if after.collation in (None, types.collation):
                 changed = replace(changed, collation=after.collation)
         return changed

@@ -6,6 +6,7 @@ import pytest
 
 from core.retype.equivalence import Equivalence, Form, other_columns
 from core.retype.model import TypePair
+from core.retype.spelling import as_read_back
 
 A = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
 OTHER = frozenset({"amount", "n"})
@@ -51,6 +52,19 @@ def test_casts_that_come_with_the_type_are_not_differences(before: str, after: s
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("CREATE INDEX i ON t USING btree (((id)::text), k)", "CREATE INDEX i ON t USING btree (id, k)"),
+        ("CREATE STATISTICS s ON note, (id::text) FROM t", "CREATE STATISTICS s ON id, note FROM t"),
+    ],
+)
+def test_an_expression_that_is_a_mere_column_without_its_cast(before: str, after: str) -> None:
+    to_text = Equivalence(TypePair("character varying(36)", "text"))
+    assert to_text.same_definition(before, after, "statement")
+    assert not to_text.same_definition(before, after.replace("id", "other"), "statement")
+
+
+@pytest.mark.parametrize(
     ("before", "after", "form"),
     [
         # without the cast upper case and garbage would pass
@@ -72,6 +86,30 @@ def test_casts_that_come_with_the_type_are_not_differences(before: str, after: s
 )
 def test_everything_else_is_a_difference(before: str, after: str, form: Form) -> None:
     assert not TO_VARCHAR.same_definition(before, after, form)
+
+
+LIST = "((s)::text = ANY ((ARRAY['x'::character varying, 'y'::character varying])::text[]))"
+
+
+@pytest.mark.parametrize("equivalence", [TO_VARCHAR, TO_UUID, TO_BIGINT])
+def test_a_cast_of_a_list_is_one_of_its_elements(equivalence: Equivalence) -> None:
+    again = "((s)::text = ANY (ARRAY[('x'::character varying)::text, ('y'::character varying)::text]))"
+    assert equivalence.same_definition(LIST, again, "expression")
+    assert not equivalence.same_definition(LIST, again.replace("'y'", "'z'"), "expression")
+    nested = "(ARRAY[ARRAY[1, 2], ARRAY[3, n]])::numeric[]"
+    assert equivalence.same_definition(
+        nested, "ARRAY[(ARRAY[1, 2])::numeric[], (ARRAY[3, n])::numeric[]]", "expression"
+    )
+    assert not equivalence.same_definition("ARRAY[]::text[]", "ARRAY[]::integer[]", "expression")
+
+
+def test_a_list_is_spelt_as_it_is_read_back() -> None:
+    spelt = LIST.replace(")::text[]", ")")
+    view = "CREATE VIEW v AS\n SELECT s FROM t WHERE ({} AND (s <> '::text[]'::text) AND 'ä' <> ALL ({}));"
+    text = "(ARRAY['b'::character varying])"
+    assert as_read_back(view.format(LIST, f"{text}::text[]")) == view.format(spelt, text)
+    for sql in ("SELECT (ARRAY['a'])::text[]", "SELECT x = ANY ((ARRAY[1])::bigint[])", "no ( sql ::text[]"):
+        assert as_read_back(sql) == sql
 
 
 def test_absence_is_a_difference() -> None:
