@@ -28,6 +28,7 @@ from core.retype.dependents import (
 from core.retype.model import Phase, Plan, Repair, Scope, Statement
 from core.retype.notes import find_notes
 from core.retype.repair.definitions import detached, with_repairs
+from core.retype.spelling import as_read_back
 from core.retype.tables import tables_to_lock
 
 
@@ -127,7 +128,8 @@ def _replaced_functions(
 def _put_back(catalog: Catalog, closure: Closure, repairs: tuple[Repair, ...]) -> Iterator[Statement]:
     reasons = {repair.object: f"repaired: {repair.reason}" for repair in repairs}
     for part in closure.parts:
-        for statement in part.put_back(catalog):
+        for text in part.put_back(catalog):
+            statement = replace(text, sql=as_read_back(text.sql))
             is_repaired = statement.object in reasons and statement.kind.startswith("create ")
             yield replace(statement, reason=reasons[statement.object]) if is_repaired else statement
 

@@ -42,6 +42,10 @@ CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int REFERENCE
 CREATE VIEW v AS SELECT a.id, c.id + 1 AS next FROM a JOIN c ON c.a = a.id WHERE a.id > 5;
 INSERT INTO a (b) SELECT n FROM generate_series(1, 9) n;
 """
+LISTS = """
+ALTER TABLE a ADD s varchar; CREATE INDEX ai ON a (b) WHERE s IN ('x', 'y');
+ALTER TABLE a ADD CHECK (b IS NULL OR s NOT IN ('x', 'y')); CREATE VIEW w AS SELECT id FROM a WHERE s IN ('x', 'y');
+"""
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,7 @@ INSERT INTO a (b) SELECT n FROM generate_series(1, 9) n;
         (STRINGS.replace("varchar(36)", "text"), "text", "varchar(36)"),
         (STRINGS.replace("varchar(36)", "text"), "text", "uuid"),
         (INTEGERS, "int", "bigint"),
+        (INTEGERS + LISTS, "int", "bigint"),
         (INTEGERS.replace("int ", "bigint ").replace("serial", "bigserial"), "bigint", "int"),
     ],
 )

@@ -265,6 +265,16 @@ CASES = {
         "ALTER PUBLICATION a OWNER TO {owner}",
         planned=("ALTER PUBLICATION a ADD TABLE ONLY public.deals (id, n) WHERE",),
     ),
+    # --- spelling
+    "lists of strings": Case(
+        "CREATE TABLE t (id uuid PRIMARY KEY, status varchar(9), owner uuid REFERENCES users, kinds varchar(5)[] DEFAULT ARRAY['a', 'b'],"
+        "CHECK (owner IS NULL OR status IN ('open', 'it''s')), CONSTRAINT k CHECK (owner IS NULL OR kinds <> ARRAY['a', 'b']::varchar(5)[]));"
+        "CREATE INDEX ti ON t (owner) WHERE status NOT IN ('a', 'b'); CREATE STATISTICS ts ON owner, (status IN ('a', 'b')) FROM t;"
+        "CREATE VIEW v AS SELECT id, status IN ('a', 'b') AS x, kinds FROM t WHERE status NOT IN ('ä', '::text[]') AND id IS NOT NULL;"
+        "CREATE POLICY p ON t USING (owner = id AND status IN ('a', 'b')); CREATE TRIGGER tr AFTER UPDATE ON t FOR EACH ROW "
+        "WHEN (OLD.owner IS NULL AND NEW.status IN ('a', 'b')) EXECUTE FUNCTION fired()",
+        since=14,
+    ),
     # --- what does not change
     "functions that are not tracked": Case(
         "CREATE FUNCTION f(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END'"
