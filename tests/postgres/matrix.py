@@ -10,6 +10,7 @@ import asyncpg
 
 from core.postgres.catalog import Catalog
 from core.postgres.connect import identify
+from core.postgres.fingerprint import Difference
 from core.postgres.inspect import inspect_within
 from core.retype.activity import read_activity
 from core.retype.blockers import find_blockers
@@ -67,9 +68,9 @@ class Bench:
         back = reverse_scope(after, plan.scope)
         activity = await read_activity(self.connection, after, back)
         reverse = reverse_plan(before, after, plan.scope, plan.identity, activity)
-        assert not reverse.blockers
+        assert not reverse.blockers, reverse.blockers
         await self.run(reverse)
-        assert compare_catalogs(reverse, after, await inspect_within(self.connection)) == ()
+        _require_same(compare_catalogs(reverse, after, await inspect_within(self.connection)))
         return reverse
 
     async def convert_and_undo(self, request: ScopeRequest | None = None) -> tuple[Plan, Plan]:
@@ -80,13 +81,17 @@ class Bench:
     async def convert(self, request: ScopeRequest | None = None) -> Plan:
         """Convert, and assert that nothing differs but what may."""
         before, plan = await self.plan(request)
-        assert not plan.blockers
+        assert not plan.blockers, plan.blockers
         await self.run(plan)
         after = await inspect_within(self.connection)
-        assert compare_catalogs(plan, before, after) == ()
+        _require_same(compare_catalogs(plan, before, after))
         assert {after.column[key].type for key in plan.scope.keys} == {plan.scope.types.target}
         assert before != after
         return plan
+
+
+def _require_same(differences: tuple[Difference, ...]) -> None:
+    assert not differences, "\n".join(map(str, differences))
 
 
 @asynccontextmanager
