@@ -158,6 +158,8 @@ class ConversionSettings(_Section):
     """Columns of the key's type that reference without a foreign key."""
     approach: Literal["ask", "dynamic", "enumerated", "staged"] = "ask"
     """How foreign keys are recreated: saved in the run, listed and scripted for review, or with a pause after phase 2."""
+    script: Path | None = None
+    """A conversion script of your own, to be audited in task 4; none when not set."""
     proof: Literal["catalog", "counts", "contents"] = "contents"
     """How deep the proof goes."""
     lock_timeout: Duration = timedelta(seconds=5)

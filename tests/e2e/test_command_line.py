@@ -89,6 +89,23 @@ def saved(command: CommandLine, database: Database, path: Path) -> Path:
     return path
 
 
+def test_a_script_of_ones_own_is_audited(command: CommandLine, shop: Database, tmp_path: Path) -> None:
+    script, completed = tmp_path / "own.sql", tmp_path / "own.completed.sql"
+    assert command.run("plan", "--dsn", shop.dsn, "--sql", str(script)).returncode == 0
+    whole = command.facts("plan", "--dsn", shop.dsn, "--audit", str(script))
+    assert whole["audit"]["complete"] is True
+    assert whole["audit"]["foreign_keys"]["created_as_they_were"] == 4
+    lines = script.read_text().splitlines(keepends=True)
+    script.write_text("".join(line for line in lines if not line.startswith('ALTER TABLE "Order Desk"."order" ADD CONSTRAINT')))
+    audited = command.run("plan", "--dsn", shop.dsn, "--audit", str(script), "--completed", str(completed))
+    assert audited.returncode == 3
+    assert "it is dropped and not created again" in audited.stdout
+    assert "--- own.sql\n+++ own.completed.sql" in audited.stdout
+    assert completed.exists()
+    missing = command.run("plan", "--dsn", shop.dsn, "--audit", str(tmp_path / "none.sql"))
+    assert (missing.returncode, "cannot be read" in missing.stderr) == (2, True)
+
+
 def test_a_conversion_there_and_nothing_but_the_types_differs(
     command: CommandLine, shop: Database, tmp_path: Path
 ) -> None:

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import ConfigurationError
 from core.postgres.connect import connect
 from core.postgres.fingerprint import compare
 from core.postgres.inspect import inspect
 from core.retype.audit.asking import CatalogAsker, NotReadable
 from core.retype.audit.report import Report, audit_script
+from core.runbook.audit_script import audit
+from core.runbook.facts import AUDIT_FILE
 from tests.conversions import convert, make_plan_of
 from tests.databases import Database
-from tests.postgres.test_actions import SCHEMA
+from tests.postgres.test_actions import SCHEMA, Pair, make_world, pair, run
 from tests.sessions import session
 
+__all__ = ["pair"]
 DROP = """
 DO $$
 DECLARE
@@ -184,3 +188,26 @@ COMMIT;
     assert said(report) == {("loses", "view staff")}
     assert len(report.audit.exact) == 4
     assert report.completed.replaced_because == ""
+
+
+async def test_the_step_leaves_the_completed_script_and_the_difference(pair: Pair, tmp_path: Path) -> None:
+    own = tmp_path / "uuid_to_varchar_conversion.sql"
+    own.write_text(SCRIPT)
+    world = make_world(pair, tmp_path, None, conversion={"script": str(own)})
+    summary = await run(world, "4.2", audit)
+    assert summary.startswith("not complete: It drops 4 of 4 foreign keys")
+    report = world.evidence(AUDIT_FILE)
+    assert "foreign key folders_owner_id_fkey on folders: it is dropped and not created again" in report
+    assert "completed by pgrecast" in world.evidence("uuid_to_varchar_conversion.completed.sql")
+    assert world.evidence("uuid_to_varchar_conversion.completed.diff").startswith(
+        "--- uuid_to_varchar_conversion.sql\n"
+    )
+    assert own.read_text() == SCRIPT
+
+
+async def test_the_step_without_a_script(pair: Pair, tmp_path: Path) -> None:
+    world = make_world(pair, tmp_path, None)
+    assert "nothing to audit" in await run(world, "4.2", audit)
+    missing = make_world(pair, tmp_path, None, conversion={"script": str(tmp_path / "none.sql")})
+    with pytest.raises(ConfigurationError, match="No such file"):
+        await run(missing, "4.2", audit)

@@ -53,7 +53,7 @@ LINES = [
     ("4.1", "C, staged"),
     ("4.1", "CONVERSION_SCRIPT_AUDIT_REPORT.md (lines 150-200"),
     ("4.2", "scripts/uuid_to_varchar_conversion.sql"),
-    ("4.2", "Cross-reference"),
+    ("4.3", "Cross-reference"),
     ("5.1", "DATABASE_URL_TEST"),
     ("5.1", "Review the result"),
     ("5.1", "COMMIT"),
@@ -232,7 +232,7 @@ def test_escalations_line_by_line(title: str) -> None:
 
 def test_what_runs_in_this_version() -> None:
     assert {step.id for step in STEPS if step.action} == {
-        "2.2", "2.3", "2.4", "4.1", "5.1", "5.2", "5.3", "6.1", "7.1", "7.2", "7.3", "7.4", "7.5",
+        "2.2", "2.3", "2.4", "4.1", "4.2", "5.1", "5.2", "5.3", "6.1", "7.1", "7.2", "7.3", "7.4", "7.5",
     }  # fmt: skip
 
 

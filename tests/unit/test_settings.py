@@ -70,7 +70,8 @@ def test_example_shows_the_defaults(tmp_path: Path) -> None:
     assert shown.investigation.model_copy(update={"procedure": None}) == default.investigation
     examples = ("roots", "include", "exclude", "accept")  # empty by default, so that the example shows something
     assert set(examples) <= set(values["conversion"])
-    assert shown.conversion.model_copy(update=dict.fromkeys(examples, ())) == default.conversion
+    plain = {**dict.fromkeys(examples, ()), "script": None}
+    assert shown.conversion.model_copy(update=plain) == default.conversion
 
 
 def test_everything_in_the_example_is_commented() -> None:

@@ -64,6 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     _target(plan)
     _scope(plan)
     plan.add_argument("--sql", metavar="FILE", type=Path, help="write the six-phase script for psql ('-' for stdout)")
+    plan.add_argument("--audit", metavar="FILE", type=Path, help="audit a conversion script of your own; exit status 3 if it is "
+                      "not complete")  # fmt: skip
+    plan.add_argument("--completed", metavar="FILE", type=Path, help="with --audit: write the completed script")
     _json(plan)
 
     convert = _command(commands, "convert", "a conversion")

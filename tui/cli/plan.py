@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import Refused, UsageError
-from core.postgres.connect import connect, identify
+from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.inspect import InspectionProgress
 from core.retype.model import Plan
 from core.retype.plan_document import plan_document
 from core.retype.script import render_script
+from core.runbook.audit_script import audit_file
+from core.runbook.audit_script import lines as audit_lines
 from core.runbook.conversion import scope_request
-from core.runbook.planning import clone_settings, plan_conversion
+from core.runbook.planning import Planned, clone_settings, plan_conversion
 from core.settings import Settings
 from tui import text
 from tui.cli.expected import with_scope
@@ -41,12 +43,26 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
         spec, identity, scope_request(settings), settings.limits, progress=show, clone=clone
     )
     plan = planned.plan
+    if given.audit:
+        return await _audit(given, spec, planned, settings, output)
     if given.sql:
         _write_script(given.sql, render_script(plan, planned.catalog), output)
     if str(given.sql) != "-":
         output.lines(list(_lines(plan)))
         output.document(plan_document(plan))
     return Refused.exit_status if plan.blockers else 0
+
+
+async def _audit(
+    given: argparse.Namespace, spec: ConnectionSpec, planned: Planned, settings: Settings, output: Output
+) -> int:
+    """Print the audit of a script of the user's; exit status 3 when it is not complete."""
+    report = await audit_file(given.audit, spec, planned, settings.limits)
+    if given.completed:
+        _write_script(given.completed, report.completed.text, output)
+    output.lines(audit_lines(report))
+    output.document({**plan_document(planned.plan), "audit": report.document()})
+    return 0 if report.audit.complete else Refused.exit_status
 
 
 def _write_script(path: Path, script: str, output: Output) -> None:

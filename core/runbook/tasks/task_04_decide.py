@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.runbook.audit_script import audit
 from core.runbook.decide import decide
 from core.runbook.model import Step, StepKind, Task
 
@@ -39,6 +40,18 @@ TASK = Task(
         ),
         Step(
             "4.2",
+            "Audit the script",
+            StepKind.AUTOMATIC,
+            (
+                "Holds the script that the settings name (scripts/uuid_to_varchar_conversion.sql) against production's catalog.",
+                "Which foreign keys it drops and forgets to recreate, which columns it misses, what it would change.",
+                "The completed script and the difference are among the evidence; the script itself is left as it is.",
+                "Without a script of your own there is nothing to audit, and the review is a person's.",
+            ),
+            action=audit,
+        ),
+        Step(
+            "4.3",
             "Review the complete script",
             StepKind.MANUAL,
             (
