@@ -160,6 +160,8 @@ class ConversionSettings(_Section):
     """How foreign keys are recreated: saved in the run, listed and scripted for review, or with a pause after phase 2."""
     script: Path | None = None
     """A conversion script of your own, to be audited in task 4; none when not set."""
+    repair_functions: tuple[str, ...] = ("ask",)
+    """Functions whose bodies get the casts that they need: ids as `pgrecast plan` tells them, `all`, `none` or `ask`."""
     proof: Literal["catalog", "counts", "contents"] = "contents"
     """How deep the proof goes."""
     lock_timeout: Duration = timedelta(seconds=5)

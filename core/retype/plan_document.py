@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.retype.course import total_of
-from core.retype.model import Phase, Plan, Statement
+from core.retype.model import Phase, Plan, Repair, Statement
 from core.retype.repair.diff import repair_diff
 
 
@@ -46,10 +46,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "already_converted": list(scope.already_converted),
         "blockers": [asdict(blocker) for blocker in plan.blockers],
         "warnings": [asdict(warning) for warning in plan.warnings],
-        "repairs": [{**asdict(repair), "diff": repair_diff(repair)} for repair in plan.repairs],
+        "repairs": [_repair(repair) for repair in plan.repairs],
+        "offered_repairs": [_repair(repair) for repair in plan.offered],
         "notes": list(plan.notes),
         "phases": [_phase(plan, phase) for phase in Phase],
     }
+
+
+def _repair(repair: Repair) -> dict[str, Any]:
+    return {**asdict(repair), "diff": repair_diff(repair)}
 
 
 def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:

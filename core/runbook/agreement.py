@@ -11,14 +11,15 @@ from core.errors import Refused
 from core.events import Tally
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
+from core.retype import bodies
 from core.retype.estimate import Estimate
-from core.retype.model import Plan, PlanWarning, ScopeRequest
+from core.retype.model import Plan, PlanWarning, Repair, ScopeRequest
 from core.retype.proof import Proof
 from core.runbook import questions
 from core.runbook.conversion_report import tally_lines
 from core.runbook.model import StepContext
 from core.runbook.planning import Planned, clone_settings, plan_conversion, show_inspection
-from core.runbook.questions import ACCEPT, CONVERT, LEAVE, RETYPE, Words
+from core.runbook.questions import ACCEPT, CHOOSE, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, Words
 from core.settings import TargetName
 
 
@@ -40,26 +41,69 @@ def refuse_blockers(plan: Plan) -> None:
 async def plan_settled(
     context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, request: ScopeRequest
 ) -> Planned:
-    """Plan, and ask what becomes of columns that reference without a foreign key, where the request leaves it open.
+    """Plan, and ask what the request leaves open: what becomes of columns that reference without a foreign key, and of
+    functions that will fail and can be repaired.
 
     Returns: the plan; its request says what was answered.
 
     Raises:
         Refused: it was not answered.
+        UsageError: a function's repair was chosen that is not offered.
     """
     limits = context.settings.limits
     clone = await asyncio.to_thread(clone_settings, context.settings)
     planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context), clone=clone)
-    if request.soft_references != "ask" or not planned.plan.scope.soft_references:
-        return planned
+    if request.soft_references == "ask" and planned.plan.scope.soft_references:
+        request = await _soft_references_settled(context, target, planned, request)
+        planned = await plan_conversion(spec, identity, request, limits, catalog=planned.catalog, clone=clone)
+    if target == "production":  # a copy may lack a function
+        bodies.require_offered(planned.checked.functions or (), request.repair_functions)
+    if bodies.ASK in request.repair_functions and planned.plan.offered:
+        request = await _repairs_settled(context, target, planned, request)
+        planned = await plan_conversion(spec, identity, request, limits, catalog=planned.catalog, clone=clone)
+    return planned
+
+
+async def _soft_references_settled(
+    context: StepContext, target: TargetName, planned: Planned, request: ScopeRequest
+) -> ScopeRequest:
     answer = await _ask(context, target, questions.soft_references(target, planned.plan.scope))
     if answer not in (RETYPE, LEAVE):
         raise Refused(
             "It was not decided what becomes of the columns that reference without a foreign key.",
             advice='Run the step again and decide, or set soft_references to "all" or "none".',
         )
-    settled = replace(request, soft_references="all" if answer == RETYPE else "none")
-    return await plan_conversion(spec, identity, settled, limits, catalog=planned.catalog, clone=clone)
+    return replace(request, soft_references="all" if answer == RETYPE else "none")
+
+
+async def _repairs_settled(
+    context: StepContext, target: TargetName, planned: Planned, request: ScopeRequest
+) -> ScopeRequest:
+    answer = await _ask(context, target, questions.function_repairs(target, planned.plan))
+    if answer == CHOOSE:
+        chosen = [
+            bodies.id_of_repair(planned.checked.functions or (), repair)
+            for repair in planned.plan.offered
+            if await _is_to_repair(context, target, repair)
+        ]
+        return replace(request, repair_functions=tuple(chosen))
+    if answer not in (REPAIR, KEEP):
+        raise _undecided()
+    return replace(request, repair_functions=(bodies.ALL,) if answer == REPAIR else ())
+
+
+async def _is_to_repair(context: StepContext, target: TargetName, repair: Repair) -> bool:
+    answer = await _ask(context, target, questions.function_repair(target, repair))
+    if answer not in (REPAIR, KEEP):
+        raise _undecided()
+    return answer == REPAIR
+
+
+def _undecided() -> Refused:
+    return Refused(
+        "It was not decided what becomes of the functions that will fail.",
+        advice='Run the step again and decide, or set repair_functions to ["all"], ["none"] or their ids.',
+    )
 
 
 async def accept_warnings(

@@ -111,6 +111,7 @@ def scope_request(settings: Settings) -> ScopeRequest:
         include=wanted.include,
         exclude=wanted.exclude,
         soft_references=wanted.soft_references,
+        repair_functions=wanted.repair_functions,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from core.errors import Refused
 from core.events import Choice
 from core.postgres.connect import ConnectionSpec
+from core.retype import bodies
 from core.retype.course import total_of
 from core.retype.cross_check import cross_check, summary
 from core.retype.foreign_key_list import list_foreign_keys, to_csv
@@ -21,6 +23,7 @@ from core.runbook.facts import (
     CROSS_CHECK_FILE,
     DECISION_APPROACH,
     DECISION_PLAN,
+    DECISION_REPAIR_FUNCTIONS,
     DECISION_SOFT_REFERENCES,
     FOREIGN_KEYS_FILE,
     SCRIPT_FILE,
@@ -37,10 +40,14 @@ TIME: Final = timedelta(hours=8)
 
 
 def decided_request(context: StepContext) -> ScopeRequest:
-    """What the settings ask for, with what was decided about soft references where they leave it open."""
+    """What the settings ask for, with what was decided about soft references and functions where they leave it open."""
     request = scope_request(context.settings)
-    decided = context.state.facts.get(DECISION_SOFT_REFERENCES)
-    return replace(request, soft_references=decided) if decided and request.soft_references == "ask" else request
+    facts = context.state.facts
+    if (decided := facts.get(DECISION_SOFT_REFERENCES)) and request.soft_references == "ask":
+        request = replace(request, soft_references=decided)
+    if (decided := facts.get(DECISION_REPAIR_FUNCTIONS)) and bodies.ASK in request.repair_functions:
+        request = replace(request, repair_functions=tuple(json.loads(decided)))
+    return request
 
 
 async def decide(context: StepContext) -> str:
@@ -65,6 +72,8 @@ async def decide(context: StepContext) -> str:
         await _cross_check(context, spec, planned, listing, script)
     if planned.request.soft_references != "ask":
         await context.fact(DECISION_SOFT_REFERENCES, planned.request.soft_references)
+    if bodies.ASK not in planned.request.repair_functions:
+        await context.fact(DECISION_REPAIR_FUNCTIONS, json.dumps(planned.request.repair_functions))
     await context.fact(DECISION_PLAN, plan.fingerprint)
     await context.fact(DECISION_APPROACH, answer)
     complete = "cross-checked and complete, " if answer == ENUMERATED else ""

@@ -30,6 +30,9 @@ AUDIT_TOTALS = "audit.totals"
 DECISION_SOFT_REFERENCES = "decision.soft_references"
 """`all` or `none`: what becomes of columns that reference without a foreign key, in every conversion of the run."""
 
+DECISION_REPAIR_FUNCTIONS = "decision.repair_functions"
+"""A JSON list: which functions get the casts that they need, as `ScopeRequest.repair_functions` has them."""
+
 # Task 5, the rehearsal on the test database.
 REHEARSAL_PROVED = "rehearsal.proved"
 REHEARSAL_OUTCOME = "rehearsal.outcome"

@@ -87,7 +87,7 @@ async def plan_conversion(
         clone: how to make the clone; None to check nothing and to guess.
 
     Raises:
-        UsageError: a column that the request names cannot be used, or a function's repair is not offered.
+        UsageError: a column that the request names cannot be used.
         ConnectionFailed, QueryFailed: the database could not be read.
     """
     if catalog is None:
@@ -99,7 +99,6 @@ async def plan_conversion(
     if clone is not None:
         findings = await asyncio.to_thread(find_blockers, catalog, scope, activity)
         checked = await check_on_clone(spec, catalog, scope, settings=clone, is_blocked=bool(findings.blockers))
-        bodies.require_offered(checked.functions or (), request.repair_functions)
     plan = await asyncio.to_thread(_plan, request, identity, catalog, activity, checked)
     return Planned(request, identity, catalog, activity, plan, checked=checked)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from core.events import Choice
 from core.retype.estimate import Estimate
-from core.retype.model import Plan, PlanWarning, Scope
+from core.retype.model import Plan, PlanWarning, Repair, Scope
+from core.retype.repair.diff import repair_diff
 from core.runbook.words import counted, span
 
 CONVERT = "convert"
@@ -21,6 +22,9 @@ ACCEPT = "accept"
 GO_ON = "go on"
 RETYPE = "retype"
 LEAVE = "leave"
+REPAIR = "repair"
+KEEP = "keep"
+CHOOSE = "choose"
 
 MOST_LISTED = 40
 """Tables that are named one by one."""
@@ -170,5 +174,48 @@ def soft_references(target: str, scope: Scope) -> Words:
         ),
         default=CANCEL,
         details=tuple(f"{soft.name}: {'; '.join(soft.evidence)}" for soft in scope.soft_references),
+        way_back="Nothing has been changed.",
+    )
+
+
+def function_repairs(target: str, plan: Plan) -> Words:
+    """Whether functions that will fail get the casts that they need."""
+    number = len(plan.offered)
+    return Words(
+        title=f"{counted(number, 'function')} of the {target} database will fail after the conversion, and can be repaired "
+        "for certain. Repair them?",
+        choices=(
+            Choice(
+                name=REPAIR, label="Repair them", consequence="Each gets the casts shown, within the same transaction."
+            ),
+            Choice(
+                name=KEEP,
+                label="Leave them",
+                consequence="They fail when they are called, until somebody changes them.",
+            ),
+            *(
+                (Choice(name=CHOOSE, label="Choose one by one", consequence="Each is asked for."),)
+                if number > 1
+                else ()
+            ),
+            STOP,
+        ),
+        default=CANCEL,
+        details=tuple(line for repair in plan.offered for line in repair_diff(repair).splitlines()),
+        way_back="Nothing has been changed.",
+    )
+
+
+def function_repair(target: str, repair: Repair) -> Words:
+    """The same of one function."""
+    return Words(
+        title=f"Repair {repair.object} of the {target} database?",
+        choices=(
+            Choice(name=REPAIR, label="Repair it", consequence="It gets the casts shown, within the same transaction."),
+            Choice(name=KEEP, label="Leave it", consequence="It fails when it is called, until somebody changes it."),
+            STOP,
+        ),
+        default=CANCEL,
+        details=tuple(repair_diff(repair).splitlines()),
         way_back="Nothing has been changed.",
     )

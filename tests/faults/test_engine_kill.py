@@ -19,7 +19,7 @@ from core.engine.process import engine_client
 from core.engine.protocol import AnswerQuestion, RunStep, TickStep
 from core.events import CommitSent, StepReconciled, TransactionEnded
 from core.runbook.one_step import STEP
-from core.runbook.questions import COMMIT, CONVERT, LEAVE
+from core.runbook.questions import COMMIT, CONVERT, KEEP, LEAVE
 from core.runbook.state import StepStatus
 from core.runbook.way_back import Way, way_back
 from core.settings import Settings
@@ -65,7 +65,7 @@ async def answer_all(follower: Follower) -> None:
     while True:
         await follower.until(lambda f: set(f.state.questions) - answered, seconds=300)
         for question in [q for id_, q in follower.state.questions.items() if id_ not in answered]:
-            choice = next(c for c in question.choices if c.name in (CONVERT, COMMIT, LEAVE))
+            choice = next(c for c in question.choices if c.name in (CONVERT, COMMIT, LEAVE, KEEP))
             answered.add(question.id)
             await follower.client.send(
                 AnswerQuestion(question=question.id, choice=choice.name, phrase=choice.phrase or "", plan=question.plan)

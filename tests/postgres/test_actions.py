@@ -25,7 +25,7 @@ from core.runbook.facts import PLAN_FILE, REHEARSAL_FILE, REPORT_FILE, SCRIPT_FI
 from core.runbook.gates import ROTATION
 from core.runbook.investigate import investigate
 from core.runbook.model import Action
-from core.runbook.questions import ACCEPT, CANCEL, COMMIT, CONVERT, LEAVE, RETYPE, ROLLBACK
+from core.runbook.questions import ACCEPT, CANCEL, COMMIT, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, ROLLBACK
 from core.runbook.rehearse import rehearse, verify_foreign_keys
 from core.runbook.staged import DYNAMIC, ENUMERATED
 from core.runbook.window import NOW, choose_window
@@ -347,12 +347,12 @@ async def test_a_warning_must_be_accepted(pair: Pair, tmp_path: Path) -> None:
         "CREATE FUNCTION owner_of(wanted uuid) RETURNS text LANGUAGE plpgsql AS "
         "$$BEGIN RETURN (SELECT email FROM users WHERE id = wanted); END$$",
     )
-    refused = make_world(pair, tmp_path, taking(CONVERT, LEAVE, COMMIT))
+    refused = make_world(pair, tmp_path, taking(CONVERT, LEAVE, KEEP, COMMIT))
     with pytest.raises(Refused, match="not accepted") as caught:
         await run(refused, "5.1", rehearse)
     assert "owner_of" in str(caught.value)
 
-    accepted = make_world(pair, tmp_path, taking(CONVERT, LEAVE, ROLLBACK), conversion={"accept": ["all"]})
+    accepted = make_world(pair, tmp_path, taking(CONVERT, LEAVE, KEEP, ROLLBACK), conversion={"accept": ["all"]})
     await run(accepted, "5.1", rehearse)
     assert not any(offers(q, ACCEPT) for q in accepted.questions)
 
@@ -510,7 +510,7 @@ async def test_the_incident_from_investigation_to_commit(
     incident: Incident, production_copy: ConnectionSpec, tmp_path: Path
 ) -> None:
     world = StepWorld(
-        tmp_path, Settings.load(), {"production": production_copy, "test": incident.test}, taking(LEAVE, DYNAMIC)
+        tmp_path, Settings.load(), {"production": production_copy, "test": incident.test}, taking(LEAVE, REPAIR, DYNAMIC)
     )
     summary = await run(world, "2.2", investigate)
     assert "is needed" in summary

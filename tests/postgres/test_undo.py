@@ -18,7 +18,7 @@ from core.retype.contents import Rows, TableName, read_rows
 from core.runbook import facts
 from core.runbook.gates import reports
 from core.runbook.one_step import CONVERSION
-from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, ROLLBACK
+from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR, ROLLBACK
 from core.runbook.way_back import Way, way_back
 from core.settings import Settings
 from tests.conversions import build_schema
@@ -26,7 +26,7 @@ from tests.databases import Database
 from tests.sessions import session
 from tests.step_world import StepWorld, taking
 
-CONFIRMED = taking(CONVERT, LEAVE, ACCEPT, COMMIT)
+CONFIRMED = taking(CONVERT, LEAVE, REPAIR, ACCEPT, COMMIT)
 
 
 @dataclass
@@ -148,7 +148,7 @@ async def test_a_schema_that_has_changed_since_is_named(undone: Undone) -> None:
 async def test_what_is_not_committed_cannot_be_undone(undone: Undone) -> None:
     with pytest.raises(Refused, match="has committed no conversion"):
         await undone.run("1.1-undo")
-    undone.world.answers = taking(CONVERT, LEAVE, ACCEPT, ROLLBACK)
+    undone.world.answers = taking(CONVERT, LEAVE, REPAIR, ACCEPT, ROLLBACK)
     await undone.run("1.1")
     assert undone.gates == [False]
     with pytest.raises(Refused, match="has committed no conversion"):
@@ -158,7 +158,7 @@ async def test_what_is_not_committed_cannot_be_undone(undone: Undone) -> None:
 async def test_an_undo_that_is_rolled_back_leaves_the_conversion(undone: Undone) -> None:
     await undone.run("1.1")
     before = await undone.look()
-    undone.world.answers = taking(CONVERT, LEAVE, ACCEPT, ROLLBACK)
+    undone.world.answers = taking(CONVERT, LEAVE, REPAIR, ACCEPT, ROLLBACK)
     assert (await undone.run("1.1-undo")).startswith("rolled back")
     assert await undone.look() == before
     assert undone.gates == [True]

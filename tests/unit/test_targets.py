@@ -67,7 +67,11 @@ def test_target_that_nobody_configured() -> None:
 def test_what_is_converted() -> None:
     wanted = Settings.load(None, {"conversion": {"to_type": "VARCHAR(40)", "roots": ["users.id"], "exclude": ["a.b"]}})
     assert scope_request(wanted) == ScopeRequest(
-        TypePair("uuid", "character varying(40)"), roots=("users.id",), exclude=("a.b",), soft_references="ask"
+        TypePair("uuid", "character varying(40)"),
+        roots=("users.id",),
+        exclude=("a.b",),
+        soft_references="ask",
+        repair_functions=("ask",),
     )
     with pytest.raises(UsageError, match="jsonb"):
         scope_request(Settings.load(None, {"conversion": {"to_type": "jsonb"}}))

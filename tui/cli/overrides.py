@@ -9,11 +9,15 @@ from typing import Any
 def overrides(given: argparse.Namespace) -> dict[str, Any]:
     """Settings by section, as `Settings.load` takes them: only what was given on the command line.
 
-    Soft references are the exception: without a person to ask they stay as they are unless the arguments say otherwise.
+    Soft references and function bodies are the exception: without a person to ask they stay as they are unless the arguments
+    say otherwise.
     """
     if not hasattr(given, "source_type"):
         return {}
-    conversion: dict[str, Any] = {"soft_references": given.soft_references or "none"}
+    conversion: dict[str, Any] = {
+        "soft_references": given.soft_references or "none",
+        "repair_functions": given.repair_functions or ["none"],
+    }
     for setting, argument in (
         ("from_type", "source_type"),
         ("to_type", "target_type"),

@@ -131,6 +131,13 @@ def _scope(parser: argparse.ArgumentParser) -> None:
     scope.add_argument(
         "--soft-references", choices=("all", "none", "ask"), help="columns that reference without a foreign key"
     )
+    scope.add_argument(
+        "--repair-functions",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="repair a function's body as the plan offers it, or 'all' or 'none' (default: none); repeatable",
+    )
     scope.add_argument("--accept", metavar="ID", action="append", default=[], help="accept a warning, or 'all'")
     scope.add_argument("--proof", choices=("catalog", "counts", "contents"), help="how deep the proof goes")
 

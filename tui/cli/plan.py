@@ -11,6 +11,7 @@ from pathlib import Path
 from core.errors import Refused, UsageError
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.inspect import InspectionProgress
+from core.retype import bodies
 from core.retype.model import Plan
 from core.retype.plan_document import plan_document
 from core.retype.script import render_script
@@ -42,6 +43,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     planned = await plan_conversion(
         spec, identity, scope_request(settings), settings.limits, progress=show, clone=clone
     )
+    bodies.require_offered(planned.checked.functions or (), planned.request.repair_functions)
     plan = planned.plan
     if given.audit:
         return await _audit(given, spec, planned, settings, output)
@@ -97,6 +99,11 @@ def _lines(plan: Plan) -> Iterator[str]:
     for repair in document["repairs"]:
         yield f"REPAIR {repair['object']}: {repair['reason']}"
         yield from (f"  {line}" for line in repair["diff"].splitlines())
+    for repair in document["offered_repairs"]:
+        yield f"REPAIR OFFERED (--repair-functions) {repair['object']}: {repair['reason']}"
+        yield from (f"  {line}" for line in repair["diff"].splitlines())
+    for note in plan.notes:
+        yield f"note: {note}"
     for phase in document["phases"]:
         yield f"phase {phase['number']} {phase['name']}"
         for statement in phase["statements"]:

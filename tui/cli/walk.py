@@ -16,7 +16,7 @@ from core.events import Question
 from core.runbook.facts import LOCATED, MIGRATED_PRODUCTION
 from core.runbook.migrations import MIGRATE, STAMP
 from core.runbook.model import Step
-from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE
+from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
 from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
@@ -31,7 +31,7 @@ PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet
 CONVERSIONS = ("5.1", "7.3")
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
-CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, DYNAMIC, STAMP, MIGRATE, NOW)
+CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, REPAIR, DYNAMIC, STAMP, MIGRATE, NOW)
 
 MAINTENANCE_ON, MAINTENANCE_OFF = "7.2", "7.7"
 

@@ -8,10 +8,13 @@ one would do. What an operator is told of it, and may choose, is in `findings`.
 
 from core.retype.bodies.check import BodyCheck
 from core.retype.bodies.findings import (
+    ALL,
+    ASK,
     PREFIX,
     Found,
     blockers,
     found_of,
+    id_of_repair,
     notes,
     offered,
     repairs_chosen,
@@ -21,12 +24,15 @@ from core.retype.bodies.findings import (
 from core.retype.bodies.selection import are_any_to_check
 
 __all__ = [
+    "ALL",
+    "ASK",
     "PREFIX",
     "BodyCheck",
     "Found",
     "are_any_to_check",
     "blockers",
     "found_of",
+    "id_of_repair",
     "notes",
     "offered",
     "repairs_chosen",

@@ -17,7 +17,7 @@ from core.retype.model import Blocker, PlanWarning, Repair
 
 PREFIX = "function:"
 """How the ids of warnings about functions begin."""
-ALL, NONE = "all", "none"
+ALL, NONE, ASK = "all", "none", "ask"
 MOST_REMARKS = 8
 MOST_NAMED = 5
 
@@ -38,10 +38,6 @@ class Found:
     owner: str
     verdict: Verdict
     use: Use
-
-    @property
-    def is_serious(self) -> bool:
-        return bool(self.verdict.of_kind("fails", "callers", "unchecked"))
 
 
 def found_of(catalog: Catalog, verdicts: Sequence[Verdict]) -> tuple[Found, ...]:
@@ -77,10 +73,15 @@ def repairs_chosen(found: Sequence[Found], choice: Sequence[str]) -> tuple[Repai
     )
 
 
+def id_of_repair(found: Sequence[Found], repair: Repair) -> str:
+    """How the repair is chosen by itself."""
+    return next(one.id for one in found if one.verdict.repair == repair)
+
+
 def require_offered(found: Sequence[Found], choice: Sequence[str]) -> None:
     """Raise UsageError if a chosen repair is not offered."""
     offered = {one.id.removeprefix(PREFIX) for one in found if one.verdict.repair is not None}
-    unknown = [name for name in choice if name.removeprefix(PREFIX) not in {ALL, NONE, *offered}]
+    unknown = [name for name in choice if name.removeprefix(PREFIX) not in {ALL, NONE, ASK, *offered}]
     if unknown:
         raise UsageError(
             f"There is no repair of {', '.join(unknown)}.",
@@ -118,7 +119,7 @@ def _remarks(remarks: Sequence[Remark]) -> str:
 def _remark(remark: Remark) -> str:
     place = f"line {remark.line}: " if remark.line else ""
     where = f" (on {remark.context})" if remark.context else ""
-    return f"{place}{remark.sql}: {remark.message}{where}" if remark.sql else f"{place}{remark.message}{where}"
+    return f"{place}“{remark.sql}”: {remark.message}{where}" if remark.sql else f"{place}{remark.message}{where}"
 
 
 def _consequence(one: Found, is_failing: bool) -> str:
