@@ -96,7 +96,9 @@ def test_a_script_of_ones_own_is_audited(command: CommandLine, shop: Database, t
     assert whole["audit"]["complete"] is True
     assert whole["audit"]["foreign_keys"]["created_as_they_were"] == 4
     lines = script.read_text().splitlines(keepends=True)
-    script.write_text("".join(line for line in lines if not line.startswith('ALTER TABLE "Order Desk"."order" ADD CONSTRAINT')))
+    script.write_text(
+        "".join(line for line in lines if not line.startswith('ALTER TABLE "Order Desk"."order" ADD CONSTRAINT'))
+    )
     audited = command.run("plan", "--dsn", shop.dsn, "--audit", str(script), "--completed", str(completed))
     assert audited.returncode == 3
     assert "it is dropped and not created again" in audited.stdout
