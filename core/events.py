@@ -56,6 +56,8 @@ class EngineStarted(_Model):
     pid: int
     host: str
     program: str
+    settings: Json = None
+    """What it goes by (`Settings.told`); None in journals of older versions."""
 
 
 class EngineStopped(_Model):
@@ -95,6 +97,14 @@ class TargetIdentified(_Model):
     address: str
     server: str
     """Version text of the server."""
+
+
+class TargetUnreachable(_Model):
+    """At the engine's opening the target did not answer, or another database did; a step that needs it looks again."""
+
+    kind: Literal["target_unreachable"] = "target_unreachable"
+    target: str
+    reason: str
 
 
 # --- steps, ticks, evidence --------------------------------------------------------------------------------------------
@@ -377,6 +387,7 @@ Event = Annotated[
     | OperatorChanged
     | CommandRefused
     | TargetIdentified
+    | TargetUnreachable
     | StepStarted
     | StepSaid
     | StepFinished

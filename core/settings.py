@@ -14,9 +14,10 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -358,6 +359,20 @@ class Settings(BaseSettings):
             )
         return found
 
+    def told(self) -> dict[str, Any]:
+        """What decides on steps and gates, as JSON: whoever looks at the run goes by its engine's settings, not by their own."""
+        return {section: _jsonable(getattr(self, section).model_dump(round_trip=True)) for section in TOLD}
+
+    def as_told(self, told: object) -> Settings:
+        """These settings with what an engine has told; what this version cannot read of it stays as it is."""
+        if not isinstance(told, Mapping):
+            return self
+        found: dict[str, BaseModel] = {}
+        for section in TOLD:
+            with suppress(KeyError, ValidationError):
+                found[section] = SECTIONS[section].model_validate(cast("Mapping[str, Any]", told)[section])
+        return self.model_copy(update=found)
+
     def has_target(self, name: TargetName) -> bool:
         """Whether the target is configured."""
         return bool(self._url(name))
@@ -379,6 +394,24 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "alembic": AlembicSettings,
     "console": ConsoleSettings,
 }
+
+
+TOLD = ("conversion", "check", "limits", "investigation", "backup", "window", "service", "alembic")
+"""Sections without secrets that decide which steps there are and when their gates are open."""
+
+
+def _jsonable(value: object) -> Any:
+    match value:
+        case dict():
+            return {key: _jsonable(item) for key, item in cast("dict[str, object]", value).items()}
+        case list() | tuple():
+            return [_jsonable(item) for item in cast("Iterable[object]", value)]
+        case timedelta():
+            return f"{value.total_seconds():f}s"
+        case Path():
+            return str(value)
+        case _:
+            return value
 
 
 def _advice(path: Path | None) -> str:

@@ -69,6 +69,11 @@ async def confirm_and_wait(context: StepContext) -> str:
     return await wait_for_ever(context)
 
 
+async def reach_test(context: StepContext) -> str:
+    _, identity = await context.target("test")
+    return str(identity)
+
+
 async def decide(context: StepContext) -> str:
     return await context.ask(
         "Which way?",
@@ -108,6 +113,7 @@ TOY = Runbook(
                 Step("2.4", "Wait", StepKind.AUTOMATIC, action=wait_for_ever),
                 Step("2.5", "Once", StepKind.AUTOMATIC, action=work, repeatable=False),
                 Step("2.6", "Decide", StepKind.DECISION, action=decide),
+                Step("2.7", "Reach test", StepKind.AUTOMATIC, action=reach_test),
             ),
         ),
         Task(
@@ -132,7 +138,14 @@ class ToyTargets:
 
     identities: dict[str, Identity] = field(default_factory=lambda: {"production": Identity("c1", 16384, PHRASE)})
 
+    names: tuple[str, ...] = ()
+    """Those that are looked for when the engine opens."""
+    answers: bool = True
+    """Whether they answer at all."""
+
     async def find(self, name: str) -> Found:
+        if not self.answers:
+            await asyncio.sleep(3600)
         if name not in self.identities:
             raise ConfigurationError(f"There is no target called {name}.")
         return Found(ConnectionSpec("localhost", 5432, PHRASE, "owner"), self.identities[name], "PostgreSQL 18.0")

@@ -19,6 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 
 from core.engine.protocol import Client
+from core.events import Json
 from core.redaction import redactor
 from core.runbook.model import Runbook
 from core.runbook.state import StepStatus
@@ -92,8 +93,9 @@ class Console(App[str]):
     ) -> None:
         self.actions = with_keymap(settings.console.keymap)
         super().__init__()
-        self.runbook = runbook
-        self.settings = settings
+        self._whole_runbook = runbook
+        self._own_settings = settings
+        self._fitted: tuple[Json, Settings, Runbook] | None = None
         self.store = Store(client, role=role, name=name, reconnect=reconnect, now=now)
         self.animation_level = "none"  # nothing moves that means nothing, and slow links stay quiet
         self.configured = configured_targets(settings)
@@ -108,6 +110,25 @@ class Console(App[str]):
             self.register_theme(theme)
         self.theme = style.THEMES[settings.console.theme].name
         self.set_keymap({action.id: ",".join(action.keys) for action in self.actions})
+
+    # --- what the engine goes by ---------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The console's own, with what the engine has told of its own: gates must say here what they say there."""
+        return self._as_told()[0]
+
+    @property
+    def runbook(self) -> Runbook:
+        """The tasks as the engine's settings allow them."""
+        return self._as_told()[1]
+
+    def _as_told(self) -> tuple[Settings, Runbook]:
+        told = self.store.state.settings
+        if self._fitted is None or self._fitted[0] is not told:
+            settings = self._own_settings.as_told(told)
+            self._fitted = told, settings, self._whole_runbook.fitted(settings)
+        return self._fitted[1:]
 
     # --- life ----------------------------------------------------------------------------------------------------------
 

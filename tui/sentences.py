@@ -29,6 +29,8 @@ def sentence(event: e.Event | e.UnknownEvent) -> tuple[str, str]:
         case e.TargetIdentified():
             where = f"{event.identity.database} @ {event.address}"
             return f"{event.target} is {where}, {event.server}", style.STRONG
+        case e.TargetUnreachable():
+            return f"{event.target} is not reached: {event.reason}", style.WARN
         case e.StepStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             return f"started{again}", style.LIVE

@@ -8,17 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import cast
 
 from core.errors import PgrecastError
 from core.events import Json, Question
 from core.postgres.connection_spec import ConnectionSpec
-from core.runbook.facts import WINDOW_CHOSEN
 from core.runbook.gates import needs, reports
 from core.runbook.model import GateReport, Runbook, Step, StepKind, Task
 from core.runbook.state import ConversionState, PhaseState, RunState, StepState, StepStatus
 from core.runbook.timeline import TaskTime, downtime, task_time
 from core.runbook.way_back import way_back as core_way_back
+from core.runbook.window import chosen_window
 from core.settings import Settings
 from tui import text
 
@@ -332,15 +331,8 @@ def configured_targets(settings: Settings) -> dict[str, str]:
 
 def window(state: RunState) -> tuple[datetime, datetime] | None:
     """Begin and end of the maintenance window, once it is a fact."""
-    found = state.facts.get(WINDOW_CHOSEN)
-    if not isinstance(found, dict):
-        return None
-    values = cast("dict[str, Json]", found)
-    try:
-        start, end = (datetime.fromisoformat(str(values[name])) for name in ("start", "end"))
-    except (KeyError, ValueError):
-        return None
-    return (start, end) if start.tzinfo and end.tzinfo else None
+    found = chosen_window(state)
+    return (found.start, found.end) if found else None
 
 
 def window_clock(state: RunState, now: datetime) -> str:
@@ -375,6 +367,13 @@ def present_names(state: RunState) -> str:
             f"{' and '.join(watchers)} {verb}" if watchers else "",
         )
     )
+
+
+def programs(state: RunState) -> str:
+    """`begun with pgrecast 0.1.0, goes on with 0.2.0`; empty while it is one version."""
+    if not state.program or state.engine_program in ("", state.program):
+        return ""
+    return f"begun with pgrecast {state.program}, goes on with {state.engine_program}"
 
 
 def proved(runbook: Runbook, state: RunState) -> str:

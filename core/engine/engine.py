@@ -15,6 +15,7 @@ from core.engine.commands import Commands
 from core.engine.context import EngineContext
 from core.engine.hub import Hub, Session
 from core.engine.log import open_log
+from core.engine.opening import Opening
 from core.engine.protocol import PROTOCOL, Attach, Command, Reply, Welcome
 from core.engine.questions import Questions
 from core.engine.reconcile import Reconciler
@@ -43,6 +44,7 @@ class Engine:
     def __init__(self, run_directory: Path, settings: Settings, runbook: Runbook, targets: Targets) -> None:
         runbook = runbook.fitted(settings)
         self.run_directory = run_directory
+        self._settings = settings
         self._runbook = runbook
         self._log, self._close_log = open_log(run_directory)
         self._lock = EngineLock(run_directory)
@@ -52,6 +54,7 @@ class Engine:
         def context(step: Step) -> EngineContext:
             return EngineContext(step.id, self._hub, settings, targets, self._questions)
 
+        self._opening = Opening(self._hub, targets)
         self._reconciler = Reconciler(self._hub, runbook, context)
         self._steps = Steps(self._hub, runbook, settings, context, self._reconciler.resolve)
         self._commands = Commands(self._hub, runbook, self._steps, self._questions, self.request_stop)
@@ -78,9 +81,16 @@ class Engine:
             if not state.last:
                 opened = RunOpened(run=self.run_directory.name, program=PROGRAM, runbook=self._runbook.name)
                 await self._hub.publish(ENGINE, opened)
-            await self._hub.publish(ENGINE, EngineStarted(pid=os.getpid(), host=socket.gethostname(), program=PROGRAM))
+            await self._hub.publish(
+                ENGINE,
+                EngineStarted(
+                    pid=os.getpid(), host=socket.gethostname(), program=PROGRAM, settings=self._settings.told()
+                ),
+            )
+            self._opening.start()
             await self._reconciler.at_start()
         except BaseException:
+            await self._opening.stop()
             await self._close()
             raise
 
@@ -103,6 +113,7 @@ class Engine:
     async def stop(self, reason: str) -> None:
         """Cancel what runs, say that the engine ends, and close the journal."""
         await self._steps.stop_all(f"The engine was stopped: {reason}.")
+        await self._opening.stop()
         await self._reconciler.stop()
         with suppress(JournalError):
             await self._hub.publish(ENGINE, EngineStopped(reason=reason))

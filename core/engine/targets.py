@@ -31,6 +31,11 @@ class Found:
 class Targets(Protocol):
     """How the engine touches databases."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The targets that there are."""
+        ...
+
     async def find(self, name: str) -> Found:
         """Connect to the target and tell which database it is.
 
@@ -52,6 +57,11 @@ class ConfiguredTargets:
     def __init__(self, settings: Settings, given: Mapping[str, ConnectionSpec] | None = None) -> None:
         self._settings = settings
         self._given = dict(given or {})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        configured = (name for name in get_args(TargetName) if self._settings.has_target(name))
+        return tuple(dict.fromkeys((*self._given, *configured)))
 
     async def spec(self, name: str) -> ConnectionSpec:
         if name in self._given:

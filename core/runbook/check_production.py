@@ -39,7 +39,7 @@ async def check_production(context: StepContext) -> str:
         report = gate(context.state, context.settings, datetime.now(UTC))
         await context.say(f"{report.name}: {report.condition}: {report.value}.")
     schema = await _look_at_schema(context, spec)
-    unfit = await record_preflight(context, await preflight(spec, context.run_directory, context.settings.limits))
+    unfit = await record_preflight(context, await preflight(spec, context.run_directory, context.settings))
     found = await count_sessions(context)
     return f"{found}; {schema}; {counted(len(unfit), 'warning')} about this machine"
 

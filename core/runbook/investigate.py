@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 
@@ -18,6 +19,7 @@ from core.runbook.facts import REPORT_FILE
 from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type, render
 from core.runbook.model import StepContext
 from core.runbook.planning import clone_settings, plan_conversion, reading, show_inspection
+from core.runbook.preflight import preflight, record_preflight
 from core.runbook.words import counted
 from core.settings import Settings
 
@@ -29,7 +31,10 @@ async def investigate(context: StepContext) -> str:
     """Investigate production: answer the action plan's questions, find blockers, write the report."""
     spec, identity = await context.target("production")
     await context.say(f"Reads {spec}, read only, over up to {context.settings.limits.connections} connections.")
-    findings = await find_out(spec, identity, context.settings, progress=show_inspection(context))
+    findings = await find_out(
+        spec, identity, context.settings, directory=context.run_directory, progress=show_inspection(context)
+    )
+    await record_preflight(context, findings.machine)
     await context.file(REPORT_FILE, render(findings).encode())
     for name, value in facts_of(findings).items():
         await context.fact(name, value)
@@ -41,12 +46,18 @@ async def investigate(context: StepContext) -> str:
 
 
 async def find_out(
-    spec: ConnectionSpec, identity: Identity, settings: Settings, *, progress: Progress | None = None
+    spec: ConnectionSpec,
+    identity: Identity,
+    settings: Settings,
+    *,
+    directory: Path,
+    progress: Progress | None = None,
 ) -> Findings:
     """Read a database and answer the investigation's questions.
 
     Args:
         identity: the database that it must be.
+        directory: the run's, or where runs are made.
         progress: told of each query of the reading.
 
     Raises:
@@ -73,6 +84,7 @@ async def find_out(
         key_column=wanted.key_column,
         key_type=key_type(catalog, wanted.key_column),
         counts=counts,
+        machine=await preflight(spec, directory, settings),
     )
 
 

@@ -15,6 +15,7 @@ from core.retype.model import Plan
 from core.retype.names import find_column, split_name, table_name
 from core.runbook import facts
 from core.runbook.markdown import bullets, code, table
+from core.runbook.preflight import Check
 from core.runbook.words import counted, size, span
 
 
@@ -29,6 +30,7 @@ class Findings:
         indicators: indicator tables by name, and whether each exists.
         key_column, key_type: the column that tells whether a conversion is needed, and its type; None when it is absent.
         counts: rows by table; None when there is no such table, a text when they could not be counted.
+        machine: what this machine is like, and its connection.
     """
 
     at: datetime
@@ -41,6 +43,7 @@ class Findings:
     key_column: str
     key_type: str | None
     counts: Mapping[str, int | str | None]
+    machine: tuple[Check, ...] = ()
 
 
 def find_table(catalog: Catalog, text: str) -> Relation | None:
@@ -181,6 +184,13 @@ def render(findings: Findings) -> str:
         or "None.",
         "## Columns that have the new type already",
         bullets(code(name) for name in plan.scope.already_converted) or "None.",
+        "## This machine",
+        table(
+            ("", "", "warning"),
+            ((code(c.name), code(c.value), code(c.warning) if c.warning else "") for c in findings.machine),
+        )
+        if findings.machine
+        else "Not looked at.",
         "## Blockers",
         bullets(f"{code(b.object)}: {code(b.reason)} Way out: {code(b.way_out)}" for b in plan.blockers) or "None.",
         "## Warnings, to be accepted by their id",

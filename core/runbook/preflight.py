@@ -20,7 +20,7 @@ from core.runbook.logind import logout_words
 from core.runbook.model import StepContext
 from core.runbook.planning import reading
 from core.runbook.words import size
-from core.settings import LimitsSettings
+from core.settings import Settings
 
 SOCKET: Final = "engine.sock"
 LONGEST_SOCKET_PATH: Final = 103
@@ -53,7 +53,7 @@ class Check:
         return f"{self.name}: {self.value}" + (f". {self.warning}" if self.warning else "")
 
 
-async def preflight(spec: ConnectionSpec, directory: Path, limits: LimitsSettings) -> tuple[Check, ...]:
+async def preflight(spec: ConnectionSpec, directory: Path, settings: Settings) -> tuple[Check, ...]:
     """Look at this machine and at a connection of its to the database.
 
     Args:
@@ -63,7 +63,7 @@ async def preflight(spec: ConnectionSpec, directory: Path, limits: LimitsSetting
     Raises:
         ConnectionFailed, QueryFailed: the database could not be asked.
     """
-    async with reading(spec, limits) as connection:
+    async with reading(spec, settings.limits) as connection:
         before = datetime.now(UTC)
         (row,) = await connection.fetch(_QUERIES["connection"])
         after = datetime.now(UTC)
@@ -74,7 +74,7 @@ async def preflight(spec: ConnectionSpec, directory: Path, limits: LimitsSetting
         keepalive(tcp=row["tcp"], here=kept, there=row["keepalive"]),
         clock((row["at"] - (before + (after - before) / 2)).total_seconds()),
         socket_path(directory),
-        await _tools(version, encrypted=row["encrypted"]),
+        await _tools(version, encrypted=row["encrypted"], directory=settings.check.client_programs),
         disk(directory),
     )
 
@@ -130,10 +130,10 @@ def disk(directory: Path) -> Check:
     return Check("disk", f"{size(free)} free for the run directory", warning)
 
 
-async def _tools(server: int, *, encrypted: bool) -> Check:
+async def _tools(server: int, *, encrypted: bool, directory: Path | None) -> Check:
     name = "client tools"
     try:
-        tools = await find_client_tools(server * 10_000, tls=encrypted)
+        tools = await find_client_tools(server * 10_000, tls=encrypted, directory=directory)
     except ConfigurationError as error:
         return Check(name, "none that fit", str(error))
     try:

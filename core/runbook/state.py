@@ -62,6 +62,8 @@ class StepState:
     advice: str = ""
     notes: tuple[str, ...] = ()
     """Each with the name of who wrote it."""
+    overridden: tuple[str, ...] = ()
+    """Every gate that was overridden for one of its attempts: by whom, when, which, and why."""
     facts: tuple[FactRecorded, ...] = ()
     """The newest of each name."""
     files: tuple[FileRecorded, ...] = ()
@@ -80,6 +82,12 @@ class RunState:
     run: str = ""
     runbook: str = "recovery"
     program: str = ""
+    """Version of pgrecast that began the run."""
+    engine_program: str = ""
+    """Version of the last engine."""
+    engine_started: datetime | None = None
+    settings: Json = None
+    """What the last engine goes by (`Settings.told`); None when it is too old to say."""
     opened: datetime | None = None
     last: int = 0
     """Sequence number of the last event folded in."""
@@ -137,7 +145,12 @@ def _apply(state: RunState, record: e.Record) -> RunState:
     match event:
         case e.RunOpened():
             return replace(state, run=event.run, runbook=event.runbook, program=event.program, opened=at)
-        case e.EngineStarted() | e.EngineStopped():
+        case e.EngineStarted():
+            program, settings = event.program, event.settings
+            return replace(
+                state, clients=(), operator=None, engine_program=program, engine_started=at, settings=settings
+            )
+        case e.EngineStopped():
             return replace(state, clients=(), operator=None)
         case e.ClientAttached():
             others = tuple(c for c in state.clients if c.client != event.client)
@@ -163,6 +176,8 @@ def _apply(state: RunState, record: e.Record) -> RunState:
             return _step(state, event.step, files=(*state.step(event.step).files, event))
         case e.GateOverridden():
             gates = _with(state.overrides.get(event.step, {}), event.gate, event.reason)
+            told = f"{record.actor.name}, {at:%Y-%m-%d %H:%M} UTC: {event.gate}: {event.reason}"
+            state = _step(state, event.step, overridden=(*state.step(event.step).overridden, told))
             return replace(state, overrides=_with(state.overrides, event.step, gates))
         case e.QuestionAsked() | e.QuestionAnswered() | e.QuestionConfirmed() | e.QuestionExpired():
             return _question(state, event)
@@ -178,7 +193,9 @@ def _apply(state: RunState, record: e.Record) -> RunState:
             | e.TransactionEnded()
         ):
             return _convert(state, event, at)
-        case e.CommandRefused() | e.AnswerRefused() | e.UnknownEvent():  # shown in the log, and nothing else
+        case (
+            e.TargetUnreachable() | e.CommandRefused() | e.AnswerRefused() | e.UnknownEvent()
+        ):  # shown in the log, and nothing else
             return state
         case _:
             return _progress(state, event, record)

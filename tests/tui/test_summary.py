@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.tui.scripted import ME, ScriptedClient
 from tui import summary
 from tui.marks import mark, status_words
 from tui.summary import TaskStatus
+from tui.widgets.banner import banner
 
 
 def state_of(client: ScriptedClient) -> RunState:
@@ -141,6 +142,22 @@ def test_a_window_that_cannot_be_read_counts_nothing(value: object) -> None:
     client = begun()
     client.say(e.FactRecorded(step="6.1", name=WINDOW_CHOSEN, value=value))
     assert summary.window_clock(state_of(client), client.clock()) == ""
+
+
+def test_another_version_that_goes_on_with_the_run_is_told() -> None:
+    client = begun()
+    client.say(e.RunOpened(run="r", program="0.1.0"))
+    client.say(e.EngineStarted(pid=1, host="h", program="0.1.0"))
+
+    def line(now: datetime) -> str:
+        return banner(80, state_of(client), None, None, "c", now).plain
+
+    assert summary.programs(state_of(client)) == ""
+    assert "begun" not in line(client.clock())
+    client.say(e.EngineStarted(pid=2, host="h", program="0.2.0"))
+    assert summary.programs(state_of(client)) == "begun with pgrecast 0.1.0, goes on with 0.2.0"
+    assert "This run was begun with pgrecast 0.1.0, goes on with 0.2.0." in line(client.clock())
+    assert "begun" not in line(client.clock() + timedelta(minutes=2))
 
 
 def test_who_is_here() -> None:

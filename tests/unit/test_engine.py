@@ -23,11 +23,12 @@ from core.engine.protocol import (
 )
 from core.engine.thread import EngineThread, LocalClient
 from core.errors import ConfigurationError, EngineError, JournalError
-from core.events import AnswerRefused, CommandRefused, QuestionExpired, StepFailed
+from core.events import AnswerRefused, CommandRefused, QuestionExpired, StepFailed, TargetUnreachable
 from core.journal import FILE, RESERVE_FILE, read_journal
 from core.postgres.identity import Identity
 from core.runbook.model import Runbook
 from core.runbook.state import StepStatus, fold_all
+from core.settings import Settings
 from tests.toy import PHRASE, SECRET, Follower, ToyTargets, attached, engine_thread
 
 
@@ -175,6 +176,10 @@ async def test_a_gate_opens_by_its_fact_and_an_override_is_good_for_one_attempt(
         await anna.send(AnswerQuestion(question=question, choice="cancel"))
         await anna.until_step("3.4", StepStatus.DONE)
         assert "an open window" in (await anna.send(RunStep(step="3.4"))).reason
+        # It is shown ever after.
+        (told,) = anna.state.step("3.4").overridden
+        assert told.startswith("anna, ")
+        assert told.endswith("UTC: window: the boss says so")
 
 
 async def test_a_step_runs_once_at_a_time_and_a_destructive_one_alone(engine: EngineThread) -> None:
@@ -386,6 +391,45 @@ async def test_another_database_at_the_same_address_is_refused(run: Path) -> Non
             assert not anna.state.questions
 
 
+async def test_an_engine_looks_at_its_targets_when_it_opens(run: Path) -> None:
+    targets = ToyTargets(names=("production", "test"))
+    with engine_thread(run, targets=targets) as engine:
+        async with attached(LocalClient(engine)) as anna:
+            await anna.until(lambda f: {"target_identified", "target_unreachable"} <= set(f.kinds()))
+            assert anna.state.targets["production"].identity.database == PHRASE
+            assert "test" not in anna.state.targets
+            (missed,) = [r.event for r in anna.records if isinstance(r.event, TargetUnreachable)]
+            assert (missed.target, missed.reason) == ("test", "There is no target called test.")
+            # What does not answer at first is looked for again by the step that needs it.
+            targets.identities["test"] = Identity("c1", 16385, "shop_test")
+            await anna.send(RunStep(step="2.7"))
+            await anna.until_step("2.7", StepStatus.DONE)
+            assert anna.state.targets["test"].identity.database == "shop_test"
+
+
+async def test_an_engine_that_opens_on_another_database_says_so_and_keeps_to_the_first(run: Path) -> None:
+    targets = ToyTargets(names=("production",))
+    with engine_thread(run, targets=targets) as engine:
+        async with attached(LocalClient(engine)) as anna:
+            await anna.until(lambda f: "production" in f.state.targets)
+    targets.identities["production"] = Identity("c2", 16384, PHRASE)
+    with engine_thread(run, targets=targets) as engine:
+        async with attached(LocalClient(engine)) as anna:
+            await anna.until(lambda f: "target_unreachable" in f.kinds())
+            missed = next(r.event for r in anna.records if isinstance(r.event, TargetUnreachable))
+            assert "this run was opened on shop (oid 16384) in cluster c1" in missed.reason
+            assert anna.state.targets["production"].identity.cluster == "c1"
+
+
+async def test_a_target_that_does_not_answer_holds_up_neither_start_nor_end(run: Path) -> None:
+    targets = ToyTargets(names=("production",), answers=False)
+    with engine_thread(run, targets=targets) as engine:
+        async with attached(LocalClient(engine)) as anna:
+            await anna.send(RunStep(step="2.1"))
+            await anna.until_step("2.1", StepStatus.DONE)
+    assert [r.event.kind for r in read_journal(run)][-1] == "engine_stopped"
+
+
 # --- beginning and end ---------------------------------------------------------------------------------------------
 
 
@@ -405,6 +449,17 @@ async def test_the_next_engine_goes_on_where_the_last_one_ended(run: Path) -> No
             assert stopped.summary == "The engine was stopped: its work is done."
             assert anna.kinds().count("run_opened") == 1
             assert (await anna.send(RunStep(step="2.4"))).accepted
+
+
+async def test_whoever_looks_goes_by_the_engines_settings(run: Path) -> None:
+    given = {"limits": {"other_sessions": 3}, "service": {"health_url": "https://backend.example.com/health"}}
+    with engine_thread(run, settings=given) as engine:
+        async with attached(LocalClient(engine)) as anna:
+            await anna.until(lambda f: f.state.settings)
+            seen = Settings().as_told(anna.state.settings)
+            assert (seen.limits.other_sessions, seen.service.health_url) == (3, "https://backend.example.com/health")
+    read = Settings().as_told(fold_all(read_journal(run)).settings)
+    assert read == seen
 
 
 async def test_stopping_ends_the_frames_with_the_last_event(run: Path) -> None:

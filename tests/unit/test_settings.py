@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -271,3 +272,26 @@ def test_runs_lie_in_the_state_directory(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert Settings.load().run.root == tmp_path / "pgrecast" / "runs"
     monkeypatch.setenv("XDG_STATE_HOME", "relative/is/invalid")
     assert Settings.load().run.root == Path.home() / ".local" / "state" / "pgrecast" / "runs"
+
+
+def test_what_an_engine_tells_of_its_settings_is_read_as_it_was_meant() -> None:
+    told = Settings.model_validate(
+        {
+            "conversion": {"roots": ["users.id"], "lock_timeout": "7s"},
+            "investigation": {"max_age": "90min"},
+            "window": {"days": ["monday"], "start": "23:30"},
+            "alembic": {"project": "/srv/app"},
+        }
+    )
+    assert Settings().as_told(json.loads(json.dumps(told.told()))) == told
+
+
+@pytest.mark.parametrize("told", [None, "", [], {}, {"limits": {"no_such_limit": 1}}, {"limits": None}, {"other": {}}])
+def test_what_cannot_be_read_of_it_changes_nothing(told: object) -> None:
+    assert Settings().as_told(told) == Settings()
+
+
+def test_an_engine_tells_no_secret_of_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://me:{SECRET}@db.example/app")
+    settings = Settings.load(None, {"targets": {"test": {"password_command": f"echo {SECRET}"}}})
+    assert SECRET not in json.dumps(settings.told())

@@ -32,7 +32,7 @@ async def open_console(handover: Handover, *, role: Literal["operator", "watcher
 
     console = Console(
         await reconnect(),
-        runbook=RECOVERY.fitted(handover.settings),
+        runbook=RECOVERY,
         settings=handover.settings,
         role=role,
         name=handover.settings.run.operator_name,

@@ -26,7 +26,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     def show(progress: InspectionProgress) -> None:
         output.progress(f"read {progress.name}: {progress.rows} rows ({progress.done}/{progress.total})")
 
-    findings = await find_out(spec, identity, settings, progress=show)
+    findings = await find_out(spec, identity, settings, directory=settings.run.root, progress=show)
     output.lines([render(findings)])
     output.document(
         {

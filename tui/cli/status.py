@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from core.errors import UsageError
 from core.journal import journal_sha256, read_journal
+from core.runbook.gates import reports
 from core.runbook.model import Runbook
 from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
@@ -19,7 +21,17 @@ from tui import text
 from tui.cli.output import Output
 from tui.cli.runs import existing_run
 from tui.marks import mark
-from tui.summary import main_target, present_names, proved, steps_shown, summarize, target_words, way_back
+from tui.summary import (
+    main_target,
+    present_names,
+    programs,
+    proved,
+    question_clock,
+    steps_shown,
+    summarize,
+    target_words,
+    way_back,
+)
 
 RUNBOOKS = {runbook.name: runbook for runbook in (RECOVERY, CONVERSION)}
 
@@ -34,6 +46,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
             f"The run in {directory} is of a kind that this version does not know: {state.runbook}.",
             advice="Use the version of pgrecast that began it.",
         )
+    settings = settings.as_told(state.settings)
     runbook = runbook.fitted(settings)
     output.document(_document(directory, runbook, state, settings))
     output.lines(list(_lines(directory, runbook, state, settings)))
@@ -45,6 +58,8 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
     yield f"run {state.run}, {proved(runbook, state)}"
     yield f"{main_target(state).upper()} {target_words(main_target(state), state)}; {present_names(state)}"
     yield f"way back: {way_back(state, {})}"
+    if other := programs(state):
+        yield f"this run was {other}"
     for task in runbook.tasks:
         summary = summarize(task, state, settings, {}, now)
         worked = text.duration(summary.worked) if summary.worked else ""
@@ -58,8 +73,21 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
             yield f"     {mark(step, found)} {step.id} {step.title}{vouched}: {text.clean(found.summary or found.status.value)}"
             if found.status is StepStatus.FAILED:
                 yield f"         {text.clean(found.database)} {text.clean(found.advice)}"
+            for told in found.overridden:
+                yield f"         overridden: {text.clean(told)}"
+    for step in (step for task in runbook.tasks for step in task.steps):
+        if step.gates and state.step(step.id).status not in (StepStatus.DONE, StepStatus.TICKED):
+            yield f"gates of {step.id} {step.title}:"
+            overridden = state.overrides.get(step.id, {})
+            for gate in reports(step, state, settings, now):
+                word = "open" if gate.open else "overridden" if gate.name in overridden else "closed"
+                leads = f" (step {gate.opens} opens it)" if word == "closed" and gate.opens else ""
+                yield f"   {word:<10} {text.clean(gate.condition)}: {text.clean(gate.value)}{leads}"
     for question in state.questions.values():
-        yield f"asked: {text.clean(question.title)} (until {question.expires_at:%H:%M:%S} UTC)"
+        yield f"{question.step} asks: {text.clean(question.title)} ({question_clock(question, now)} if unanswered)"
+        for choice in question.choices:
+            typed = f", {choice.phrase} typed" if choice.phrase is not None else ""
+            yield f"   {choice.name}{text.clean(typed)}: {text.clean(choice.label)}"
     yield f"journal {directory}"
 
 
@@ -69,6 +97,7 @@ def _document(directory: Path, runbook: Runbook, state: RunState, settings: Sett
         "run": state.run,
         "directory": str(directory),
         "program": state.program,
+        "engine_program": state.engine_program,
         "runbook": state.runbook,
         "opened": state.opened,
         "events": state.last,
@@ -92,6 +121,11 @@ def _document(directory: Path, runbook: Runbook, state: RunState, settings: Sett
                         "by": found.actor.name if found.actor else None,
                         "summary": found.summary,
                         "notes": list(found.notes),
+                        "overridden": list(found.overridden),
+                        "gates": [
+                            {**asdict(gate), "overridden": state.overrides.get(step.id, {}).get(gate.name)}
+                            for gate in reports(step, state, settings, now)
+                        ],
                         "started": found.started,
                         "ended": found.ended,
                     }

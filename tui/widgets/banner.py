@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from textual.content import Content
 
@@ -19,11 +19,14 @@ class Banner(Lines):
 
 ALARM = "bold on $alarm"
 
+TOLD_FOR = timedelta(minutes=1)
+"""How long it is told that an engine of another version has taken over."""
+
 
 def banner(
     width: int, state: RunState, lost: Lost | None, last: Entry | None, answer_key: str, now: datetime
 ) -> Content:
-    """A lost engine before a question, a question before the last event."""
+    """A lost engine before a question, a question before another version's start, that before the last event."""
     if lost is not None:
         again = text.duration(lost.retry_at - now)
         forms = (
@@ -44,6 +47,9 @@ def banner(
             Cell(clock, len(clock) if len(title) + len(clock) + len(key) <= width else 0, ALARM, blank=True),
             Cell(key, len(key), "bold reverse", blank=True),
         )
+    other = summary.programs(state)
+    if other and state.engine_started is not None and now - state.engine_started < TOLD_FOR:
+        return text.row(width, Cell("", 1), Cell(f"This run was {other}.", None, style.WARN))
     if last is None:
         return text.row(width, Cell("", None))
     return text.row(

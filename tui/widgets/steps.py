@@ -85,6 +85,7 @@ def step_detail(
         section("Outcome", [(found.summary, style.STEP[found.status])] if found.summary else [])
     gates = sorted(reports(step, state, settings, now), key=lambda gate: gate.open)
     section("Gates", [gate_line(gate, state, step.id) for gate in gates])
+    section("Overridden so far", [(told, style.BAD) for told in found.overridden])
     conversion = state.conversions.get(step.id)
     if conversion is not None:
         outcome = (
