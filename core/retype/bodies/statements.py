@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from core.retype.bodies.probe import Uncheckable, parsed
+from core.retype.repair.syntax import Edit, Parsed, edited
 
 Way = Literal["prepare", "parse", "create", "nothing"]
 
@@ -40,11 +42,23 @@ def way_to_look_at(sql: str) -> Way:
 
 
 def without_rows(sql: str) -> str:
-    """A CREATE TABLE that runs no query: nothing in it is evaluated."""
-    ((kind, fields),) = parsed(sql).tree[0]["stmt"].items()
+    """A CREATE TABLE that runs no query: nothing in it is evaluated. Its table outlives the statement's transaction."""
+    tree = parsed(sql)
+    ((kind, fields),) = tree.tree[0]["stmt"].items()
+    kept = edited(sql, tuple(_on_commit(tree)))
     if kind == "CreateStmt" or fields["into"].get("skipData"):
-        return sql
-    return _WITH_DATA.sub("", sql) + "\nWITH NO DATA"
+        return kept
+    return _WITH_DATA.sub("", kept) + "\nWITH NO DATA"
+
+
+def _on_commit(tree: Parsed) -> Iterator[Edit]:
+    """ON COMMIT and what follows, blanked."""
+    tokens = tree.tokens
+    for i in range(len(tokens) - 2):
+        names = tuple(token.name for token in tokens[i : i + 3])
+        if names[:2] == ("ON", "COMMIT"):
+            end = tokens[i + (2 if names[2] == "DROP" else 3)].end
+            yield Edit(tokens[i].start, end, " " * (end - tokens[i].start))
 
 
 def literal_of(sql: str) -> str | None:
