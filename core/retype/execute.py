@@ -43,7 +43,7 @@ from core.retype.model import Phase, Plan, Statement
 from core.retype.observe import Observer
 from core.retype.outcome import Outcome, question
 from core.retype.progress import Progress
-from core.retype.proof import Proof, make_proof, relations_to_read
+from core.retype.proof import Proof, advice_on, make_proof, relations_to_read
 from core.retype.replan import require_same_plan
 from core.retype.statement_log import StatementLog
 from core.retype.tables import tables_touched
@@ -281,7 +281,7 @@ class Conversion:
                 more = f" (and {len(others)} more)" if others else ""
                 raise ProofFailed(
                     f"The result is not what was promised: {first}{more}",
-                    advice="The proof names every difference. Report them: the plan is wrong for this database.",
+                    advice=advice_on(proof.differences),
                 )
         self._after = after
         self._course.enter("held", "holding the transaction open")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from core.postgres.catalog import Catalog, Relation
-from core.postgres.fingerprint import Difference, canonical, compare
+from core.postgres.fingerprint import FOREIGN_KEY_ORDER, Difference, canonical, compare
 from core.retype.contents import Rows, TableName
 from core.retype.model import Plan, ProofDepth
 from core.retype.names import table_name
@@ -77,6 +77,17 @@ def compare_rows(
         else:
             differences.append(Difference(f"table {table_name(*name)}", "contents", old.digest, new.digest))
     return tuple(differences), tuple(refreshed)
+
+
+def advice_on(differences: tuple[Difference, ...]) -> str:
+    """What to do when the proof has found these."""
+    if all(difference.property == FOREIGN_KEY_ORDER for difference in differences):
+        # See Catalog.foreign_keys. What a rollback takes back, the numbers are no part of.
+        return (
+            "Try again: PostgreSQL's object ids have passed to one more digit meanwhile, and foreign keys fire in the order of "
+            "their ids as text. The next attempt gives all of them longer ids."
+        )
+    return "The proof names every difference. Report them: the plan is wrong for this database."
 
 
 def make_proof(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.postgres.fingerprint import Difference
+from core.postgres.fingerprint import FOREIGN_KEY_ORDER, Difference
 from core.retype.differences import Meaning, weigh
+from core.retype.proof import advice_on
 
 UUID, VARCHAR = "uuid", "character varying(36)"
 KEY = Difference("column public.users.id", "type", UUID, VARCHAR)
@@ -33,3 +34,9 @@ def test_each_difference_has_a_meaning(difference: Difference, meaning: Meaning)
 def test_without_a_changed_type_everything_is_another_difference() -> None:
     found = weigh((Difference("policy public.t.p", "using", "(a = b)", "((a)::text = (b)::text)"),))
     assert [weighed.meaning for weighed in found] == ["other"]
+
+
+def test_foreign_keys_in_another_order_are_a_matter_of_numbers_and_nothing_else_is() -> None:
+    order = Difference("table public.t", FOREIGN_KEY_ORDER, ["t.a", "t.b"], ["t.b", "t.a"])
+    assert advice_on((order, order)).startswith("Try again")
+    assert "Try again" not in advice_on((order, KEY))
