@@ -15,6 +15,7 @@ from core.postgres.sql import load_queries
 from core.retype.closure import Closure, close_over
 from core.retype.misfits import Misfit, find_misfits
 from core.retype.model import Scope
+from core.retype.orphans import Orphans, find_orphans
 from core.retype.stale import StaleView, find_stale_views
 from core.retype.tables import tables_touched
 
@@ -70,6 +71,7 @@ class Activity:
         no_create: (role, schema) of roles that recreated objects belong to and that may not create there.
         pooled: whether a pooler stands between the session and the server.
         misfits: values that the new type does not take as they stand.
+        orphans: what is behind foreign keys that are not validated or not enforced.
         collation_known: whether the database has the collation that was asked for.
         stale_views: materialized views whose rows are not what their query returns now, or may not be.
     """
@@ -88,6 +90,7 @@ class Activity:
     pooled: bool = False
     stale_views: tuple[StaleView, ...] = ()
     misfits: tuple[Misfit, ...] = ()
+    orphans: tuple[Orphans, ...] = ()
     collation_known: bool = True
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -134,6 +137,7 @@ async def read_activity(connection: asyncpg.Connection[Any], catalog: Catalog, s
         pooled=backend[0] != connection.get_server_pid(),
         stale_views=await find_stale_views(connection, catalog, closure),
         misfits=await find_misfits(connection, catalog, scope),
+        orphans=await find_orphans(connection, catalog, scope),
         collation_known=scope.types.collation is None or (await rows("collation", scope.types.collation))[0]["known"],
         settings={r["name"]: r["setting"] for r in await rows("settings")},
     )

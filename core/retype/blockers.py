@@ -20,6 +20,8 @@ from core.retype.obstacles import scope as scope_itself
 class Findings(NamedTuple):
     blockers: tuple[Blocker, ...] = ()
     warnings: tuple[PlanWarning, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What there is to know, and need not be accepted."""
 
 
 def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Findings:
@@ -33,7 +35,7 @@ def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Finding
         *parts.blockers(catalog, closure),
         *rights.blockers(catalog, scope, closure, activity),
         *surroundings.blockers(catalog, scope, closure, activity),
-        *values.blockers(scope, activity),
+        *values.blockers(catalog, scope, activity),
     ]
     warnings = [
         *scope_itself.warnings(catalog, scope),
@@ -43,7 +45,7 @@ def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Finding
         *surroundings.warnings(catalog, scope, closure, activity),
         *values.warnings(activity),
     ]
-    return _each_once(blockers, warnings)
+    return _each_once(blockers, warnings, values.notes(catalog, activity))
 
 
 def find_blockers_of_undo(catalog: Catalog, scope: Scope, closure: Closure, activity: Activity) -> Findings:
@@ -61,13 +63,15 @@ def find_blockers_of_undo(catalog: Catalog, scope: Scope, closure: Closure, acti
         *parts.blockers(catalog, closure),
         *rights.blockers(catalog, scope, closure, activity),
         *surroundings.blockers(catalog, scope, closure, activity),
-        *values.blockers(scope, activity),
+        *values.blockers(catalog, scope, activity),
     ]
-    return _each_once(blockers, [*surroundings.warnings(catalog, scope, closure, activity), *values.warnings(activity)])
+    warnings = [*surroundings.warnings(catalog, scope, closure, activity), *values.warnings(activity)]
+    return _each_once(blockers, warnings, values.notes(catalog, activity))
 
 
-def _each_once(blockers: Iterable[Blocker], warnings: Iterable[PlanWarning]) -> Findings:
+def _each_once(blockers: Iterable[Blocker], warnings: Iterable[PlanWarning], notes: Iterable[str]) -> Findings:
     return Findings(
         tuple({blocker.id: blocker for blocker in sorted(blockers, key=lambda b: b.id)}.values()),
         tuple({warning.id: warning for warning in sorted(warnings, key=lambda w: w.id)}.values()),
+        tuple(notes),
     )

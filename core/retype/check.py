@@ -70,7 +70,7 @@ class Checked:
         if self.functions is not None:  # in their own order, the worst first
             others = [w for w in others if not w.id.startswith(bodies.PREFIX)]
             others = [*bodies.warnings(self.functions, chosen), *others]
-        return Findings(tuple(sorted(blockers, key=lambda b: b.id)), tuple(others))
+        return Findings(tuple(sorted(blockers, key=lambda b: b.id)), tuple(others), findings.notes)
 
 
 _Question = tuple[str, TypePair, tuple[str, ...], CloneSettings]

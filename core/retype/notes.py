@@ -8,7 +8,7 @@ from core.postgres.catalog import Catalog
 from core.postgres.sql import quote_identifier
 from core.retype.findings import listed
 from core.retype.model import Scope
-from core.retype.names import column_name, table_name
+from core.retype.names import column_name
 from core.retype.types import is_string
 
 _PEAK_GROWTH = 1.4  # of tables and indexes while both copies are kept; measured 1.2 to 1.4
@@ -43,17 +43,9 @@ def find_notes(catalog: Catalog, scope: Scope, bytes_rewritten: int) -> Iterator
         yield (
             "Clients must reconnect after COMMIT: a statement prepared before fails (cached plan must not change result type)."
         )
-    yield from _not_validated(catalog, scope)
     yield from _related_types(catalog, scope)
     yield from _published(catalog, scope)
     yield "After COMMIT the tables have no statistics until ANALYZE, which follows at once, and a VACUUM is due."
-
-
-def _not_validated(catalog: Catalog, scope: Scope) -> Iterator[str]:
-    keys = [catalog.constraint[oid] for oid in scope.foreign_keys]
-    names = [f"{quote_identifier(k.name)} on {table_name(k.schema, k.table)}" for k in keys if not k.validated]
-    if names:
-        yield f"{len(names)} foreign keys are NOT VALID and stay so, with the rows that break them: {listed(names, 5)}."
 
 
 def _related_types(catalog: Catalog, scope: Scope) -> Iterator[str]:

@@ -55,7 +55,7 @@ def make_plan(
         blockers=findings.blockers,
         warnings=findings.warnings,
         repairs=repairs,
-        notes=tuple(find_notes(catalog, scope, rewritten)),
+        notes=(*find_notes(catalog, scope, rewritten), *findings.notes),
     )
 
 

@@ -46,7 +46,7 @@ def reverse_plan(before: Catalog, after: Catalog, scope: Scope, identity: Identi
         statements=statements,
         blockers=findings.blockers,
         warnings=findings.warnings,
-        notes=tuple(find_notes(after, back, rewritten)),
+        notes=(*find_notes(after, back, rewritten), *findings.notes),
         goal=before,
     )
 
