@@ -261,8 +261,8 @@ async def _leave_way_back(context: StepContext, planned: Planned, conversion: Co
     plan = planned.plan
     if plan.goal is not None:
         return "an undo is undone by converting again"
-    # What the new type did not take says nothing of the way back.
-    activity = replace(planned.activity, misfits=())
+    # What was found in the rows says nothing of the way back, and foreign keys have other oids there.
+    activity = replace(planned.activity, misfits=(), orphans=())
     reverse = await asyncio.to_thread(
         reverse_plan, planned.catalog, conversion.result, plan.scope, plan.identity, activity
     )
