@@ -510,7 +510,10 @@ async def test_the_incident_from_investigation_to_commit(
     incident: Incident, production_copy: ConnectionSpec, tmp_path: Path
 ) -> None:
     world = StepWorld(
-        tmp_path, Settings.load(), {"production": production_copy, "test": incident.test}, taking(LEAVE, REPAIR, DYNAMIC)
+        tmp_path,
+        Settings.load(),
+        {"production": production_copy, "test": incident.test},
+        taking(LEAVE, REPAIR, DYNAMIC),
     )
     summary = await run(world, "2.2", investigate)
     assert "is needed" in summary
