@@ -13,7 +13,7 @@ from core.retype.model import Scope
 
 KEPT = "kept"
 RECREATED = "dropped and recreated"
-RECREATED_IN_ORDER = "dropped and recreated, to stay younger than those beside it"
+RECREATED_IN_ORDER = "dropped and recreated, to keep its place among those beside it"
 WITH_ITS_PARENT = "with the partitioned table's"
 
 

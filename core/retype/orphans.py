@@ -41,8 +41,8 @@ async def find_orphans(connection: asyncpg.Connection, catalog: Catalog, scope: 
     """
     found: list[Orphans] = []
     for oid in scope.foreign_keys:
-        key = catalog.constraint[oid]
-        if key.validated and not is_switched_off(catalog, key):
+        key = catalog.constraint.get(oid)
+        if key is None or (key.validated and not is_switched_off(catalog, key)):
             continue
         transaction = connection.transaction()
         await transaction.start()

@@ -12,7 +12,7 @@ from typing import Final
 
 from pglast.parser import ParseError
 
-from core.retype.repair.syntax import Edit, Parsed, edited
+from core.retype.repair.syntax import Edit, Parsed, Tree, edited
 
 _CAST: Final = "::text[]"
 _ANY_OR_ALL: Final = {"AEXPR_OP_ANY", "AEXPR_OP_ALL"}
@@ -38,5 +38,13 @@ def _casts_of_lists(parsed: Parsed) -> Iterator[Edit]:
             continue
         cast = node.fields["rexpr"].get("TypeCast", {})
         place = parsed.location(cast)
-        if "A_ArrayExpr" in cast.get("arg", {}) and place is not None and parsed.text.startswith(_CAST, place):
+        elements = cast.get("arg", {}).get("A_ArrayExpr", {}).get("elements", ())
+        # Over elements of another kind, a uuid's say, the cast is what makes the comparison possible.
+        implied = bool(elements) and all(_is_string(element) for element in elements)
+        if implied and place is not None and parsed.text.startswith(_CAST, place):
             yield Edit(place, place + len(_CAST), "")
+
+
+def _is_string(element: Tree) -> bool:
+    names = element.get("TypeCast", {}).get("typeName", {}).get("names", ())
+    return bool(names) and names[-1]["String"]["sval"] in ("varchar", "bpchar")

@@ -75,9 +75,9 @@ CASES = {
         f"CREATE TABLE {'t' * 63} ({'c' * 63} uuid PRIMARY KEY, {'d' * 63} uuid REFERENCES users); "
         f"CREATE INDEX {'i' * 63} ON {'t' * 63} ({'d' * 63})"
     ),
-    "younger keys outside the scope": Case(
+    "keys outside the scope": Case(
         "ALTER TABLE deals ADD FOREIGN KEY (n) REFERENCES plain NOT VALID; ALTER TABLE plain ADD FOREIGN KEY (y) REFERENCES plain",
-        planned=("to stay younger",),
+        planned=("to keep their places",),
     ),
     "comments": Case("COMMENT ON CONSTRAINT users_boss_fkey ON users IS 'who'"),
     # --- constraints and indexes

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.postgres.catalog import Address, Catalog, Dependency, Grant, Policy, Relation
+from core.postgres.fingerprint import compare
 from core.postgres.identity import Identity
 from core.retype.activity import Activity, Session
 from core.retype.blockers import Findings, find_blockers
@@ -107,33 +108,39 @@ def test_nothing_is_ever_dropped_with_cascade(shop: CatalogBuilder) -> None:
     assert not any("CASCADE" in sql for sql in drops)
 
 
-def test_younger_foreign_keys_outside_the_scope_keep_their_place(shop: CatalogBuilder) -> None:
-    stages = shop.table("stages", "id integer")
-    users, deals = shop.find("public", "users"), shop.find("public", "deals")
-    older = CatalogBuilder()
-    lines = shop.table("lines", "id integer", "stage integer")
-    beside = shop.foreign_key(deals, "stage", stages)
-    chained = shop.foreign_key(lines, "stage", stages)
-    alone = shop.foreign_key(lines, "id", lines)
-    catalog = shop.build()
-    scope = decide_scope(catalog, ScopeRequest())
-    again = [key.name for key in foreign_keys.recreated(catalog, scope)]
-    assert again == ["deals_owner_id_fkey", beside.name, chained.name, alone.name]
-    assert older.constraints == []
-    assert len(scope.foreign_keys) == 1
-    assert users.oid in {key.foreign_relation for key in foreign_keys.recreated(catalog, scope)}
-
-
-def test_an_older_foreign_key_outside_the_scope_is_left_alone() -> None:
+def test_foreign_keys_beside_recreated_ones_are_recreated_too() -> None:
+    """Whatever their age: see below."""
     builder = CatalogBuilder()
+    stages, kinds, apart = (builder.table(name, "id integer") for name in ("stages", "kinds", "apart"))
     users = builder.table("users", "id uuid", "stage integer")
-    stages = builder.table("stages", "id integer")
-    builder.foreign_key(users, "stage", stages)
-    deals = builder.table("deals", "id uuid", "owner_id uuid")
-    builder.foreign_key(deals, "owner_id", users)
+    deals = builder.table("deals", "id uuid", "owner_id uuid", "kind integer")
+    lines = builder.table("lines", "id integer", "stage integer")
+    older = builder.foreign_key(users, "stage", stages)
+    alone = builder.foreign_key(apart, "id", apart)
+    owner = builder.foreign_key(deals, "owner_id", users)
+    younger = builder.foreign_key(deals, "kind", kinds)
+    chained = builder.foreign_key(lines, "stage", stages)
     catalog = builder.build()
-    again = foreign_keys.recreated(catalog, decide_scope(catalog, ScopeRequest()))
-    assert [key.name for key in again] == ["deals_owner_id_fkey"]
+    scope = decide_scope(catalog, ScopeRequest())
+    assert scope.foreign_keys == (owner.oid,)
+    again = foreign_keys.recreated(catalog, scope)
+    assert [key.name for key in again] == [older.name, owner.name, younger.name, chained.name]
+    assert alone not in again
+
+
+@pytest.mark.parametrize("next_id", [20_000, 100_010])
+def test_the_order_of_foreign_keys_is_kept_when_ids_get_longer(next_id: int) -> None:
+    builder = CatalogBuilder()
+    stages = builder.table("stages", "id integer")
+    users = builder.table("users", "id uuid", "stage integer")
+    deals = builder.table("deals", "id uuid", "owner_id uuid")
+    for table, column, target in ((users, "stage", stages), (deals, "owner_id", users), (deals, "id", deals)):
+        builder.foreign_key(table, column, target)
+    catalog = builder.build()
+    ids = iter(range(next_id, next_id + 9))
+    fresh = {key.oid: next(ids) for key in foreign_keys.recreated(catalog, decide_scope(catalog, ScopeRequest()))}
+    renumbered = tuple(replace(c, oid=fresh.get(c.oid, c.oid)) for c in catalog.constraints)
+    assert compare(catalog, replace(catalog, constraints=renumbered)) == ()
 
 
 def test_views_are_put_back_in_the_order_of_their_dependencies(shop: CatalogBuilder) -> None:

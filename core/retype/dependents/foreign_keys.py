@@ -6,6 +6,7 @@ another order lets a DELETE through that used to fail. Keys of one table that fo
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -29,18 +30,25 @@ def subject(foreign_key: Constraint) -> Subject:
 
 
 def recreated(catalog: Catalog, scope: Scope) -> tuple[Constraint, ...]:
-    """The scope's foreign keys, and those that must follow them to stay behind them, in the order of their creation.
+    """The scope's foreign keys, and all that are tied to them by tables, in the order in which their triggers fire.
 
-    A key outside the scope that shares a table with one that is created anew, and is younger, would move before it.
+    Of keys side by side on a table either all are created anew or none. One that kept its id would change its place among
+    those that get new ones: ids are compared as text, and neither 24600 nor 99990 comes before 100010.
     """
-    inside, shared = set(scope.foreign_keys), set[int]()
-    found: list[Constraint] = []
-    for key in catalog.foreign_keys():
-        tables = {key.relation, key.foreign_relation}
-        if key.parent == 0 and (key.oid in inside or tables & shared):
-            shared |= tables
-            found.append(key)
-    return tuple(found)
+    keys = [key for key in catalog.foreign_keys() if key.parent == 0]
+    touching: defaultdict[int, list[Constraint]] = defaultdict(list)
+    for key in keys:
+        for table in {key.relation, key.foreign_relation}:
+            touching[table].append(key)
+    found = set(scope.foreign_keys)
+    waiting = [key for key in keys if key.oid in found]
+    while waiting:
+        key = waiting.pop()
+        for other in (*touching.pop(key.relation, ()), *touching.pop(key.foreign_relation, ())):
+            if other.oid not in found:
+                found.add(other.oid)
+                waiting.append(other)
+    return tuple(key for key in keys if key.oid in found)
 
 
 def take_off(catalog: Catalog, scope: Scope) -> Iterator[Statement]:
@@ -87,7 +95,7 @@ def _why_dropped(scope: Scope, keys: list[Constraint]) -> str:
     followers = [quote_identifier(key.name) for key in keys if key.oid not in scope.foreign_keys]
     if not followers:
         return reason
-    return f"{reason}; {', '.join(followers)} to stay younger than those beside it, since age decides whose trigger fires first"
+    return f"{reason}; {', '.join(followers)} to keep their places beside these, since the order of ids decides whose trigger fires first"
 
 
 def _with_own_copies(catalog: Catalog, foreign_key: Constraint) -> list[Constraint]:

@@ -23,8 +23,8 @@ def blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Iterator[Blo
                 "Correct them before, in the column and in everything that references it, or exclude the column.",
             )
     for orphans in activity.orphans:
-        key = catalog.constraint[orphans.foreign_key]
-        if key.validated and orphans.count:
+        key = catalog.constraint.get(orphans.foreign_key)  # it may have gone since they were counted
+        if key is not None and key.validated and orphans.count:
             yield Blocker(
                 f"orphans:{qualified(key.schema, key.table)}.{quote_identifier(key.name)}",
                 foreign_keys.subject(key).object,
@@ -48,8 +48,8 @@ def warnings(activity: Activity) -> Iterator[PlanWarning]:
 def notes(catalog: Catalog, activity: Activity) -> Iterator[str]:
     """Of foreign keys that stay as they are: NOT VALID, with the rows that break them."""
     for orphans in activity.orphans:
-        key = catalog.constraint[orphans.foreign_key]
-        if not key.validated:
+        key = catalog.constraint.get(orphans.foreign_key)
+        if key is not None and not key.validated:
             yield f"{foreign_keys.subject(key).object} is NOT VALID and stays so; {_counted(orphans)}."
 
 
