@@ -124,8 +124,16 @@ class _Builder:
     def flag(self) -> bool:
         return self.draw(st.booleans())
 
-    def one_of(self, *expressions: str) -> str:
-        """One of the expressions that PostgreSQL still takes after the change of type, unless repairs are to be made."""
+    def one_of(self, *expressions: str, mixed: str = "", key: str = "id", row: str = "") -> str:
+        """One of the expressions that PostgreSQL still takes after the change of type, unless repairs are to be made.
+
+        Args:
+            mixed: where a condition may stand that only a repair carries through, as `{}`.
+            key: the column that it is about.
+            row: what goes before it, as `OLD.`
+        """
+        conditions = self.mixed(row, key)
+        expressions = (*expressions, *(mixed.replace("{}", condition) for condition in conditions if mixed))
         types = self.direction.types
         lost: tuple[str, ...] = ()
         if (
@@ -225,6 +233,22 @@ class _Builder:
         table.keys.append(column)
         self.comment(f"CONSTRAINT {constraint} ON {table.sql}")
 
+    # --- what only a repair carries through ---
+
+    def mixed(self, row: str, key: str) -> tuple[str, ...]:
+        """Conditions that set a key beside something that keeps its type; `row` goes before its columns."""
+        literal, types = self.direction.id(11), self.direction.types
+        if not self.repairs or "uuid" not in (types.source, types.target):
+            return ()
+        id_, other = f"{row}{key}", f"{row}other"
+        return (
+            f"{id_} = {literal}",
+            f"{id_} = ANY (ARRAY[{literal}, {literal}])",
+            f"{id_} IS DISTINCT FROM {other}",
+            f"coalesce({id_}, {other}) IS NOT NULL",
+            f"{other} = {id_}",
+        )
+
     # --- what hangs on them ---
 
     def key(self, table: Table) -> str:
@@ -244,6 +268,7 @@ class _Builder:
             f"SELECT id FROM {table.sql} WHERE id IN (SELECT {self.key(table)} FROM {table.sql})",
             f"SELECT CASE WHEN k > 1 THEN id ELSE {self.key(table)} END AS c, to_jsonb(t) AS j FROM {table.sql} t",
             f"SELECT * FROM {table.sql}",
+            mixed=f"SELECT id, {{}} AS m FROM {table.sql} WHERE {{}}",
         )
         options = self.maybe(" WITH (security_barrier)")
         self.add(f"CREATE VIEW {view}{options} AS {body}")
@@ -285,6 +310,8 @@ class _Builder:
             f"USING brin ({key}) WITH (pages_per_range = 4)",
             f"(coalesce({key}, id))",
             f"((CASE WHEN {key} = id THEN 1 ELSE k END))",
+            mixed="(k) WHERE {}",
+            key=key,
         )
         self.add(f"CREATE INDEX {index} ON {table.sql} {what}")
         schema = quote_identifier(table.schema)
@@ -315,6 +342,8 @@ class _Builder:
             f"(id <> {key} OR n IS NOT NULL)",
             f"(coalesce({key}, id) IS NOT NULL)",
             f"(length({key}::text) < 100)",
+            mixed="(({}) IS NOT NULL)",
+            key=key,
         )
         self.add(f"ALTER TABLE {table.sql} ADD CONSTRAINT {constraint} CHECK {what}{self.maybe(' NOT VALID')}")
         self.comment(f"CONSTRAINT {constraint} ON {table.sql}")
@@ -326,6 +355,7 @@ class _Builder:
             f"USING (EXISTS (SELECT FROM {other.sql} o WHERE o.{self.key(other)} IS NOT NULL))",
             f"AS RESTRICTIVE FOR INSERT WITH CHECK ({self.key(table)}::text <> 'x')",
             f"FOR UPDATE TO {{reader}}, {{other}} USING (k > 0) WITH CHECK ({self.key(table)} IS NOT NULL)",
+            mixed="FOR DELETE USING ({})",
         )
         self.add(f"CREATE POLICY {policy} ON {table.sql} {what}")
         self.comment(f"POLICY {policy} ON {table.sql}")
@@ -343,6 +373,9 @@ class _Builder:
             f"AFTER INSERT OR UPDATE OF k, {key} ON {table.sql} FOR EACH ROW",
             f"BEFORE UPDATE ON {table.sql} FOR EACH ROW WHEN (OLD.{key} IS DISTINCT FROM NEW.{key})",
             f"BEFORE INSERT ON {table.sql} FOR EACH ROW WHEN (NEW.{key} IS NOT NULL)",
+            mixed=f"BEFORE UPDATE ON {table.sql} FOR EACH ROW WHEN ({{}})",
+            key=key,
+            row="OLD.",
         )
         self.add(f"CREATE TRIGGER {trigger} {what} EXECUTE FUNCTION {function}()")
         self.comment(f"TRIGGER {trigger} ON {table.sql}")
