@@ -59,7 +59,8 @@ async def test_a_lost_engine_is_said_and_found_again_with_nothing_lost() -> None
         assert "Trying again" in on.text() or "trying again" in on.text()
         await on.press("2", "space")
         assert client.sent == []
-        assert "not connected" in on.told()[-1]
+        # On a slow machine another attempt may have failed meanwhile, and said so.
+        assert any("not connected" in told for told in on.told())
         client.reachable = True
         client.say(e.StepTicked(step="1.1"))
         while not on.app.store.attached:
