@@ -65,6 +65,18 @@ async def test_examples_are_few_and_the_values_as_they_are(bench: Bench) -> None
     assert plan.blockers[0].reason.count("it's ") == 5
 
 
+async def test_defaults_that_are_no_uuids(bench: Bench) -> None:
+    await bench.as_owner(
+        f"CREATE TABLE a (id varchar(36) DEFAULT '' PRIMARY KEY); CREATE TABLE b (id varchar(36) DEFAULT '{A.upper()}' PRIMARY KEY);"
+        f"CREATE TABLE c (id varchar(36) DEFAULT '{A}' PRIMARY KEY); CREATE TABLE d (id varchar(36) DEFAULT NULL PRIMARY KEY);"
+        "CREATE TABLE e (id varchar(36) DEFAULT md5('x') PRIMARY KEY)"
+    )
+    _, plan = await bench.plan(BACK)
+    assert [blocker.id for blocker in plan.blockers] == ["default:public.a.id", "default:public.b.id"]
+    await bench.as_owner("ALTER TABLE a ALTER id DROP DEFAULT; ALTER TABLE b ALTER id DROP DEFAULT")
+    await bench.convert_and_undo(BACK)
+
+
 async def test_rows_behind_a_key_that_is_not_valid_are_counted(bench: Bench) -> None:
     await bench.as_owner(KEYS)
     _, plan = await bench.plan()

@@ -14,7 +14,7 @@ from pglast.stream import RawStream
 
 from core.events import Tally
 from core.postgres.catalog import Catalog, Column, ColumnKey, Relation
-from core.postgres.sql import qualified, quote_identifier
+from core.postgres.sql import qualified, quote_identifier, quote_literal
 from core.retype.model import Phase, Scope, ScopedColumn, Statement, TypePair
 from core.retype.names import column_name, table_name
 from core.retype.types import is_string, needs_using
@@ -100,19 +100,30 @@ def converted_default(default: str, types: TypePair) -> str:
 
 
 def _made_as_uuid(default: str) -> str:
-    """`gen_random_uuid()` for `(gen_random_uuid())::text`; anything else is cast."""
+    """`gen_random_uuid()` for `(gen_random_uuid())::text`, `'a0ee…'::uuid` for a literal; anything else is cast."""
+    node = _below_casts(default)
+    if _is(node, ast.TypeCast) or (_is(node, ast.FuncCall) and node.funcname[-1].sval in MAKERS_OF_UUIDS):
+        return RawStream()(node)
+    literal = literal_default(default)
+    return f"({default})::uuid" if literal is None else f"{quote_literal(literal)}::uuid"
+
+
+def literal_default(default: str) -> str | None:
+    """The text of a default that is a string literal, whatever it is cast to; None for every other."""
+    node = _below_casts(default)
+    return str(node.val.sval) if _is(node, ast.A_Const) and _is(node.val, ast.String) else None
+
+
+def _below_casts(default: str) -> Any:
+    """What is cast in the expression, down to what makes it a uuid; None where the grammar does not know it."""
     try:
         statement: Any = parse_sql(f"SELECT {default}")[0].stmt
     except ParseError:
-        return f"({default})::uuid"
+        return None
     node = statement.targetList[0].val
-    while _is(node, ast.TypeCast):
-        if node.typeName.names[-1].sval == "uuid":
-            return RawStream()(node)
+    while _is(node, ast.TypeCast) and node.typeName.names[-1].sval != "uuid":
         node = node.arg
-    if _is(node, ast.FuncCall) and node.funcname[-1].sval in MAKERS_OF_UUIDS:
-        return RawStream()(node)
-    return f"({default})::uuid"
+    return node
 
 
 def _is(node: Any, kind: type[ast.Node]) -> bool:

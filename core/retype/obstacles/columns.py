@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.postgres.catalog import Catalog, Column, Constraint, Relation
-from core.postgres.sql import qualified, quote_identifier
+from core.postgres.sql import qualified, quote_identifier, quote_literal
 from core.retype.dependents import constraints
+from core.retype.dependents.columns import literal_default
+from core.retype.equivalence import is_canonical_uuid
 from core.retype.findings import full_name
 from core.retype.model import Blocker, PlanWarning, Scope
 from core.retype.names import column_name, table_name
@@ -44,6 +46,18 @@ def blockers(catalog: Catalog, scope: Scope) -> Iterator[Blocker]:
                 f"It is generated, and a change from {scope.types.source} to {scope.types.target} needs a USING clause, "
                 "which PostgreSQL does not allow on a generated column.",
                 f"Drop the column before and add it again with the new type. {_exclude(column)}",
+            )
+        literal = (
+            literal_default(column.default) if column.default is not None and scope.types.target == "uuid" else None
+        )
+        if literal is not None and not is_canonical_uuid(literal):
+            yield Blocker(
+                f"default:{name}",
+                thing,
+                f"Its default is {quote_literal(literal)}, which is not written as a uuid is: rows that leave the column out "
+                "would fail, or get another id than before.",
+                f"Drop the default before (ALTER TABLE {qualified(column.schema, column.table)} ALTER COLUMN "
+                f"{quote_identifier(column.name)} DROP DEFAULT), or give it another.",
             )
         yield from _family(catalog, scope, column)
     for relation in _relations(catalog, scope):
