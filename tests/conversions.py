@@ -16,7 +16,7 @@ from core.retype.model import Phase, Plan, ScopeRequest, Statement
 from core.retype.proof import Proof
 from core.retype.statement_log import StatementLog
 from core.runbook.planning import Planned, plan_conversion
-from core.settings import LimitsSettings
+from core.settings.run import LimitsSettings
 from tests.databases import Database
 
 Kind = TypeVar("Kind")

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from core.errors import ConfigurationError
 from core.postgres.connect import ConnectionSpec, Tls
 from core.runbook.model import Runbook
-from core.settings import URL_VARIABLES, Settings
+from core.settings import Settings
+from core.settings.targets import URL_VARIABLES
 
 RECOVERY = "core.runbook.recovery:RECOVERY"
 CONVERSION = "core.runbook.one_step:CONVERSION"

@@ -12,7 +12,8 @@ from core.events import TargetIdentified, TargetIdentity
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.identity import Identity
 from core.postgres.targets import connection_spec
-from core.settings import Settings, TargetName
+from core.settings import Settings
+from core.settings.targets import TargetName
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from core.postgres.connection_spec import ConnectionSpec
-from core.settings import URL_VARIABLES, Settings, TargetName
+from core.settings import Settings
+from core.settings.targets import URL_VARIABLES, TargetName
 
 
 def connection_spec(settings: Settings, name: TargetName) -> ConnectionSpec:

@@ -20,7 +20,7 @@ from core.runbook.conversion_report import tally_lines
 from core.runbook.model import StepContext
 from core.runbook.planning import Planned, clone_settings, plan_conversion, show_inspection
 from core.runbook.questions import ACCEPT, CHOOSE, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, Words
-from core.settings import TargetName
+from core.settings.targets import TargetName
 
 
 def refuse_blockers(plan: Plan) -> None:

@@ -16,7 +16,7 @@ from core.runbook.facts import AUDIT_FILE, AUDIT_TOTALS
 from core.runbook.markdown import block, bullets, code
 from core.runbook.model import StepContext
 from core.runbook.planning import Planned, plan_conversion, reading, show_inspection
-from core.settings import LimitsSettings
+from core.settings.run import LimitsSettings
 
 MOST_BYTES: Final = 5_000_000
 

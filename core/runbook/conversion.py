@@ -37,7 +37,8 @@ from core.runbook.planning import Planned, milliseconds
 from core.runbook.questions import COMMIT
 from core.runbook.staged import STAGED, approach, review
 from core.runbook.window import chosen_window
-from core.settings import Settings, TargetName
+from core.settings import Settings
+from core.settings.targets import TargetName
 
 Outcome = Literal["committed", "rolled_back"]
 

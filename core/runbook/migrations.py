@@ -51,7 +51,9 @@ from core.runbook.model import StepContext
 from core.runbook.planning import milliseconds
 from core.runbook.questions import CANCEL, STOP
 from core.runbook.words import counted, span
-from core.settings import AlembicSettings, Settings, TargetName
+from core.settings import Settings
+from core.settings.alembic import AlembicSettings
+from core.settings.targets import TargetName
 
 STAMP, MIGRATE, DEPLOYED = "stamp", "migrate", "deployed"
 PROJECT_PYTHONS = (".venv/bin/python", "venv/bin/python")

@@ -27,7 +27,8 @@ from core.retype.clone import CloneSettings
 from core.retype.model import Plan, ScopeRequest
 from core.retype.scope import decide_scope
 from core.runbook.model import StepContext
-from core.settings import LimitsSettings, Settings
+from core.settings import Settings
+from core.settings.run import LimitsSettings
 
 EMBEDDED = CloneSettings()
 

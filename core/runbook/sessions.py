@@ -18,7 +18,7 @@ from core.runbook.facts import SESSIONS_OTHERS
 from core.runbook.model import StepContext
 from core.runbook.planning import reading
 from core.runbook.words import age, counted
-from core.settings import TargetName
+from core.settings.targets import TargetName
 
 _QUERIES: Final = load_queries(Path(__file__).parent / "queries")
 

@@ -25,7 +25,7 @@ from core.runbook.model import StepContext
 from core.runbook.planning import Planned
 from core.runbook.questions import GO_ON
 from core.runbook.words import counted
-from core.settings import TargetName
+from core.settings.targets import TargetName
 
 DYNAMIC: Final = "A"
 ENUMERATED: Final = "B"

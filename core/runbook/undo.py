@@ -20,7 +20,8 @@ from core.runbook.facts import CONVERSION_OUTCOME, CONVERSION_UNDOABLE, UNDO_FIL
 from core.runbook.model import Action, StepContext
 from core.runbook.planning import Planned, read_catalog, reading, show_inspection
 from core.runbook.words import counted, span
-from core.settings import LimitsSettings, TargetName
+from core.settings.run import LimitsSettings
+from core.settings.targets import TargetName
 
 MOST_NAMED = 5
 

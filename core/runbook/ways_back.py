@@ -6,7 +6,7 @@ from core.runbook.conversion_state import UNDO
 from core.runbook.gates import committed
 from core.runbook.model import Step, StepKind
 from core.runbook.undo import check_undoable, undo
-from core.settings import TargetName
+from core.settings.targets import TargetName
 
 
 def undo_step(conversion_step: str, target: TargetName) -> Step:

@@ -13,7 +13,7 @@ from core.runbook.facts import WINDOW_CHOSEN
 from core.runbook.model import StepContext
 from core.runbook.state import RunState
 from core.runbook.words import limit
-from core.settings import Weekday, WindowSettings
+from core.settings.window import Weekday, WindowSettings
 
 NOW = "now"
 LATER = "later"

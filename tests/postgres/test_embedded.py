@@ -57,8 +57,18 @@ async def query(server: EmbeddedServer, sql: str) -> object:
         await connection.close()
 
 
-def socket_dirs() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob(f"{data_directory.SOCKET_PREFIX}*"))
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where this test's server puts its socket: a place of its own, for other tests start and stop servers meanwhile."""
+    parent = Path(tempfile.mkdtemp(prefix="pgrecast-sockets-"))
+    parent.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(parent))
+    yield parent
+    shutil.rmtree(parent)
+
+
+def socket_dirs(parent: Path) -> list[Path]:
+    return list(parent.glob(f"{data_directory.SOCKET_PREFIX}*"))
 
 
 async def test_start_connect_stop(directory: Path) -> None:
@@ -190,13 +200,12 @@ async def test_attach_to_a_running_server(directory: Path) -> None:
     assert not second.is_running
 
 
-async def test_a_setting_that_the_server_refuses(directory: Path) -> None:
-    before = socket_dirs()
+async def test_a_setting_that_the_server_refuses(directory: Path, sockets: Path) -> None:
     with pytest.raises(EmbeddedServerError) as caught:
         await EmbeddedServer.start(directory, settings={"shared_buffers": "many"})
     assert "shared_buffers" in caught.value.what
     assert str(directory / data_directory.LOG_NAME) in caught.value.advice
-    assert socket_dirs() <= before
+    assert not socket_dirs(sockets)
 
 
 @pytest.mark.parametrize("settings", [{"fsync = 'off'\nport": "1"}, {"fsync": "off'\nport = '1"}, {"": "x"}])
@@ -205,16 +214,16 @@ async def test_a_setting_cannot_smuggle_in_another(directory: Path, settings: di
         await EmbeddedServer.start(directory, settings=settings)
 
 
-async def test_cancelled_start_leaves_no_server(directory: Path) -> None:
-    before = socket_dirs()
+async def test_cancelled_start_leaves_no_server(directory: Path, sockets: Path) -> None:
     work = asyncio.create_task(EmbeddedServer.start(directory, settings=FAST))
     while not (directory / data_directory.LOG_NAME).exists():
         await asyncio.sleep(0.005)
+    assert socket_dirs(sockets)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
     assert not (directory / "postmaster.pid").exists()
-    assert socket_dirs() <= before
+    assert not socket_dirs(sockets)
 
 
 async def test_directory_of_something_else_is_left_alone(directory: Path) -> None:

@@ -21,7 +21,8 @@ from core.runbook.migrations import (
 from core.runbook.model import StepKind
 from core.runbook.questions import CANCEL
 from core.runbook.recovery import RECOVERY
-from core.settings import AlembicSettings, Settings
+from core.settings import Settings
+from core.settings.alembic import AlembicSettings
 from tests.databases import Database
 from tests.histories import R, spec_of, write_project
 from tests.step_world import StepWorld

@@ -9,7 +9,8 @@ import pytest
 from core.errors import ConfigurationError, Refused
 from core.runbook.facts import INVESTIGATION_COUNTS, INVESTIGATION_FINGERPRINT
 from core.runbook.record_findings import RESULTS_FILE, WRITE, record_findings
-from core.settings import InvestigationSettings, Settings
+from core.settings import Settings
+from core.settings.investigation import InvestigationSettings
 from tests.databases import Database
 from tests.histories import spec_of
 from tests.step_world import StepWorld

@@ -11,7 +11,7 @@ from core.postgres.connect import identify
 from core.retype.model import ScopeRequest
 from core.retype.types import parse_type_pair
 from core.runbook.planning import plan_conversion
-from core.settings import LimitsSettings
+from core.settings.run import LimitsSettings
 from tests.databases import Database
 from tests.postgres.matrix import Bench, open_bench
 from tests.postgres.test_retype_matrix_kept import BASE, CASES

@@ -14,7 +14,8 @@ from typing import Any, cast
 import pytest
 
 from core.errors import ConfigurationError
-from core.settings import Settings, setting_names
+from core.settings import Settings
+from core.settings.sections import setting_names
 
 SECRET = "obviously-fake-Zk81"
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -247,7 +248,7 @@ def test_password_command(command: str, said: str | None) -> None:
 
 
 def test_password_command_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.settings.PASSWORD_TIMEOUT", 0.2)
+    monkeypatch.setattr("core.settings.passwords.PASSWORD_TIMEOUT", 0.2)
     target = Settings.load(None, {"targets": {"test": {"password_command": "sleep 60"}}}).targets.test
     with pytest.raises(ConfigurationError, match="did not end"):
         target.read_password("test")

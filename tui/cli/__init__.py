@@ -13,7 +13,8 @@ from typing import Any
 
 from core.errors import PgrecastError
 from core.redaction import redactor
-from core.settings import Settings, state_directory
+from core.settings import Settings
+from core.settings.base import state_directory
 from tui.cli.output import Output
 from tui.cli.overrides import overrides
 from tui.cli.parser import build_parser

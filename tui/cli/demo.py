@@ -12,7 +12,8 @@ from core.engine.handover import Handover
 from core.engine.process import engine_client, is_served
 from core.engine.protocol import StopEngine
 from core.errors import EngineError, PgrecastError
-from core.settings import AlembicSettings, Settings
+from core.settings import Settings
+from core.settings.alembic import AlembicSettings
 from tui.cli.demo_host import Demo, bring_up
 from tui.cli.output import Output
 from tui.cli.runs import demo_run
