@@ -107,5 +107,13 @@ class EngineError(PgrecastError):
     exit_status = 1
 
 
+class HostingError(PgrecastError):
+    """The host, or a command that stands for it, did not do what was asked, or cannot be reached."""
+
+
+class BackupError(PgrecastError):
+    """A backup could not be taken, is damaged, or is not what was dumped."""
+
+
 class EmbeddedServerError(PgrecastError):
     exit_status = 1

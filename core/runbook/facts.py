@@ -81,9 +81,35 @@ MIGRATED_TEST = "revisions.migrated_test"
 MIGRATED_PRODUCTION = "revisions.migrated_production"
 """The revisions that were applied."""
 
-# Facts that no step of this version records yet; the gates ask for them first.
+# Task 1, the rotation.
 CREDENTIALS_ROTATED = "credentials.rotated"
+"""Whether every credential that was leaked is proved dead, and its successor proved alive."""
+
+# Task 3, the backup.
+BACKUP_TAKEN = "backup.taken"
+"""The backup in hand: its `path`, `kind` (dump, export or adopted), `taken_at` (ISO 8601, UTC), `bytes`."""
 BACKUP_VERIFIED = "backup.verified"
+"""The same once it is verified, with the `depth` that was reached; None again as soon as a check fails."""
+RESTORE_SECONDS = "backup.restore_seconds"
+"""How long a restore of it took."""
+
+# Tasks 7.2 and 7.4 to 7.7.
+DOWNTIME_BEGAN = "downtime.began"
+"""When maintenance was proved on, ISO 8601, UTC."""
+DOWNTIME_SECONDS = "downtime.seconds"
+"""From maintenance proved on to the service proved to serve again."""
+DEPLOYED = "deploy.finished"
+"""The deploy that was followed to its end: `id`, `state`, `commit`."""
+HEALTH_VERIFIED = "health.verified"
+"""The checks after the deploy: by name whether it held, None where it could not be made."""
+
+# Task 8.
+MONITORED = "monitor.result"
+"""What the watch has found: `seconds`, `probes`, `failed`, `errors`, `violations`, `orphans`, `counts`."""
+
+# Task 9.
+DOCUMENTS_WRITTEN = "documents.written"
+"""Paths of the documents that were brought up to date."""
 
 # Evidence files.
 PLAN_FILE = "plan.json"

@@ -23,6 +23,7 @@ from core.settings.backup import BackupSettings
 from core.settings.base import default_config
 from core.settings.console import ConsoleSettings
 from core.settings.conversion import CheckSettings, ConversionSettings
+from core.settings.hosting import HostingSettings
 from core.settings.investigation import InvestigationSettings
 from core.settings.reading import DELIMITER, PREFIX, advice, check_environment, explain, read_configuration
 from core.settings.run import LimitsSettings, RunSettings
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     backup: BackupSettings = BackupSettings()
     window: WindowSettings = WindowSettings()
     service: ServiceSettings = ServiceSettings()
+    hosting: HostingSettings = HostingSettings()
     alembic: AlembicSettings = AlembicSettings()
     console: ConsoleSettings = ConsoleSettings()
     database_url: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["production"], exclude=True)

@@ -10,6 +10,7 @@ from core.settings.alembic import AlembicSettings
 from core.settings.backup import BackupSettings
 from core.settings.console import ConsoleSettings
 from core.settings.conversion import CheckSettings, ConversionSettings
+from core.settings.hosting import HostingSettings
 from core.settings.investigation import InvestigationSettings
 from core.settings.run import LimitsSettings, RunSettings
 from core.settings.service import ServiceSettings
@@ -26,12 +27,13 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "backup": BackupSettings,
     "window": WindowSettings,
     "service": ServiceSettings,
+    "hosting": HostingSettings,
     "alembic": AlembicSettings,
     "console": ConsoleSettings,
 }
 
 
-TOLD = ("conversion", "check", "limits", "investigation", "backup", "window", "service", "alembic")
+TOLD = ("conversion", "check", "limits", "investigation", "backup", "window", "service", "hosting", "alembic")
 """Sections without secrets that decide which steps there are and when their gates are open."""
 
 
