@@ -27,10 +27,11 @@ from core.postgres.scratch import scratch_database
 from core.postgres.sql import load_queries, quote_identifier
 from core.revisions.application import ApplicationProject
 from core.revisions.graph import Graph, Revision, VersionTable, in_order
+from core.revisions.parts import parts_of
 from core.revisions.process import Event, Log, started
 from core.revisions.schema import Attributes, Item, Schema, schema_of
 
-FORMAT = 2
+FORMAT = 3
 """Of what is kept; another one is replayed again."""
 GRAPH_TIMEOUT = 120.0
 REVISION_TIMEOUT = 300.0
@@ -288,6 +289,8 @@ async def _run(
                 elif event["event"] == "prepared":  # what that made is no revision's work
                     before = schema_of(await inspect_within(connection), version_table)
                     runner.send("go")
+                elif event["event"] == "divide":
+                    runner.send(parts_of(event["sql"]))
                 elif event["event"] == "replayed":
                     after = schema_of(await inspect_within(connection), version_table)
                     replayed.append(_replayed(event, changes_between(before, after)))

@@ -98,6 +98,34 @@ async def test_a_revision_that_cannot_run_on_scratch_is_run_as_far_as_it_goes(
     assert c3.failures[0].sqlstate == "22012"
 
 
+async def test_plain_sql_that_fails_is_taken_apart(database: Database, tmp_path: Path) -> None:
+    """The incident's own failure, in a migration that is written as SQL."""
+    history = (
+        R("a1", None, 'op.execute("CREATE TABLE patients (id uuid PRIMARY KEY)")'),
+        R(
+            "b2",
+            "a1",
+            """
+            op.execute(
+                "CREATE TABLE notes (id varchar(36) PRIMARY KEY, of varchar(36) REFERENCES patients, "
+                "kind text DEFAULT 'a:b 100%', next varchar(36) REFERENCES notes); CREATE INDEX notes_kind ON notes (kind)"
+            )
+            """,
+        ),
+    )
+    found = await replayed(write_project(tmp_path, history), database, tmp_path / "cache")
+    b2 = found.revisions[1]
+    assert b2.how == "tolerant"
+    made = {str(change.item): change.after for change in b2.changes}
+    assert {"table notes", "index notes.notes_kind", "constraint notes.notes_next_fkey"} <= made.keys()
+    assert "constraint notes.notes_of_fkey" not in made
+    assert made["column notes.kind"] is not None
+    assert made["column notes.kind"]["default"] == "'a:b 100%'::text"
+    assert len(b2.failures) == 2  # the whole, which not every driver takes, and the key
+    assert b2.failures[1].sqlstate == "42804"
+    assert "ALTER TABLE notes ADD FOREIGN KEY (of)" in b2.failures[1].what
+
+
 async def test_a_revision_that_does_nothing_but_fail_does_not_end_the_replay(
     database: Database, tmp_path: Path
 ) -> None:

@@ -146,9 +146,13 @@ class Replay:
             raise Refusal("not_run", "env.py ended without running any migration")
 
     def _tolerant(self, connection: Any, revision: str) -> None:
-        tolerance = Tolerance(connection, self._note)
+        tolerance = Tolerance(connection, self._note, self._divide)
         with tolerance.installed():
             self._plain(connection, revision, tolerance.wrap)
+
+    def _divide(self, sql: str) -> list[str]:
+        self._channel.emit("divide", sql=sql)
+        return self._channel.receive()
 
     def _stamp(self, connection: Any, revision: str) -> None:
         from alembic.runtime.migration import MigrationContext

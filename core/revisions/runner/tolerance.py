@@ -11,12 +11,19 @@ class Tolerance:
     """Lets a revision go on after an operation that fails.
 
     Every operation of Alembic ends in `DefaultImpl._exec`, batches and plain SQL too: each gets a savepoint, and what
-    fails is noted. A table that cannot be created is created without its foreign keys, and then gets each of them alone.
-    Where the revision's own code stops, what it has done until then is kept.
+    fails is noted. A table that cannot be created is created without its foreign keys, and then gets each of them alone;
+    plain SQL is taken apart by the other side, which has a parser. Where the revision's own code stops, what it has done
+    until then is kept.
+
+    Args:
+        note: takes what has failed.
+        divide: gives the smallest statements that do the same as some SQL.
     """
 
-    def __init__(self, connection: Any, note: Callable[[str, BaseException], None]) -> None:
-        self._connection, self._note = connection, note
+    def __init__(
+        self, connection: Any, note: Callable[[str, BaseException], None], divide: Callable[[str], list[str]]
+    ) -> None:
+        self._connection, self._note, self._divide = connection, note, divide
         self._kept: Any = None
 
     @contextlib.contextmanager
@@ -80,10 +87,20 @@ class Tolerance:
         return result
 
     def _in_parts(self, construct: Any, perform: Callable[[Any], Any]) -> None:
+        from sqlalchemy import schema, text
+
+        if isinstance(construct, schema.CreateTable):
+            self._table_in_parts(construct, perform)
+            return
+        for part in self._divide(_plain(construct)):
+            try:
+                perform(text(part.replace(":", "\\:")))
+            except Exception as error:
+                self._note(part, error)
+
+    def _table_in_parts(self, construct: Any, perform: Callable[[Any], Any]) -> None:
         from sqlalchemy import schema
 
-        if not isinstance(construct, schema.CreateTable):
-            return
         table = construct.element
         try:
             perform(schema.CreateTable(table, include_foreign_key_constraints=[]))
@@ -96,3 +113,16 @@ class Tolerance:
                 perform(part)
             except Exception as error:
                 self._note(str(part), error)
+
+
+def _plain(construct: Any) -> str:
+    """The SQL of a text that has no parameters; "" for anything else."""
+    from sqlalchemy import TextClause
+    from sqlalchemy.dialects import postgresql
+
+    if not isinstance(construct, str):
+        if not isinstance(construct, TextClause):
+            return ""
+        compiled = construct.compile(dialect=postgresql.dialect(paramstyle="named"))
+        construct = "" if compiled.params else str(compiled)
+    return construct
