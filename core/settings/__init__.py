@@ -23,6 +23,7 @@ from core.settings.backup import BackupSettings
 from core.settings.base import default_config
 from core.settings.console import ConsoleSettings
 from core.settings.conversion import CheckSettings, ConversionSettings
+from core.settings.documents import DocumentsSettings, ReleaseSettings
 from core.settings.hosting import HostingSettings
 from core.settings.investigation import InvestigationSettings
 from core.settings.reading import DELIMITER, PREFIX, advice, check_environment, explain, read_configuration
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     hosting: HostingSettings = HostingSettings()
     alembic: AlembicSettings = AlembicSettings()
+    documents: DocumentsSettings = DocumentsSettings()
+    release: ReleaseSettings = ReleaseSettings()
     console: ConsoleSettings = ConsoleSettings()
     database_url: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["production"], exclude=True)
     database_url_test: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["test"], exclude=True)

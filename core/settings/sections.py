@@ -10,6 +10,7 @@ from core.settings.alembic import AlembicSettings
 from core.settings.backup import BackupSettings
 from core.settings.console import ConsoleSettings
 from core.settings.conversion import CheckSettings, ConversionSettings
+from core.settings.documents import DocumentsSettings, ReleaseSettings
 from core.settings.hosting import HostingSettings
 from core.settings.investigation import InvestigationSettings
 from core.settings.run import LimitsSettings, RunSettings
@@ -29,11 +30,25 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "service": ServiceSettings,
     "hosting": HostingSettings,
     "alembic": AlembicSettings,
+    "documents": DocumentsSettings,
+    "release": ReleaseSettings,
     "console": ConsoleSettings,
 }
 
 
-TOLD = ("conversion", "check", "limits", "investigation", "backup", "window", "service", "hosting", "alembic")
+TOLD = (
+    "conversion",
+    "check",
+    "limits",
+    "investigation",
+    "backup",
+    "window",
+    "service",
+    "hosting",
+    "alembic",
+    "documents",
+    "release",
+)
 """Sections without secrets that decide which steps there are and when their gates are open."""
 
 
