@@ -26,6 +26,7 @@ from core.settings.conversion import CheckSettings, ConversionSettings
 from core.settings.documents import DocumentsSettings, ReleaseSettings
 from core.settings.hosting import HostingSettings
 from core.settings.investigation import InvestigationSettings
+from core.settings.monitor import MonitorSettings
 from core.settings.reading import DELIMITER, PREFIX, advice, check_environment, explain, read_configuration
 from core.settings.run import LimitsSettings, RunSettings
 from core.settings.sections import SECTIONS, TOLD
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     window: WindowSettings = WindowSettings()
     service: ServiceSettings = ServiceSettings()
     hosting: HostingSettings = HostingSettings()
+    monitor: MonitorSettings = MonitorSettings()
     alembic: AlembicSettings = AlembicSettings()
     documents: DocumentsSettings = DocumentsSettings()
     release: ReleaseSettings = ReleaseSettings()

@@ -13,6 +13,7 @@ from core.settings.conversion import CheckSettings, ConversionSettings
 from core.settings.documents import DocumentsSettings, ReleaseSettings
 from core.settings.hosting import HostingSettings
 from core.settings.investigation import InvestigationSettings
+from core.settings.monitor import MonitorSettings
 from core.settings.run import LimitsSettings, RunSettings
 from core.settings.service import ServiceSettings
 from core.settings.targets import TargetsSettings
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "window": WindowSettings,
     "service": ServiceSettings,
     "hosting": HostingSettings,
+    "monitor": MonitorSettings,
     "alembic": AlembicSettings,
     "documents": DocumentsSettings,
     "release": ReleaseSettings,
