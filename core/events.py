@@ -207,6 +207,19 @@ class Choice(_Model):
     consequence: str = ""
 
 
+class Entry(_Model):
+    """A value that a question asks for: what to write, and whether it is a secret, which is shown to nobody."""
+
+    label: str
+    secret: bool
+
+
+ENTER = "enter"
+"""The choice with which a value comes."""
+NOTHING = "nothing"
+"""The choice of who enters nothing."""
+
+
 class Question(_Model):
     """Something that the engine asks of a person and whose answer the ENGINE checks.
 
@@ -230,6 +243,8 @@ class Question(_Model):
     cannot_undo: tuple[str, ...] = ()
     way_back: str = ""
     details: tuple[str, ...] = ()
+    entry: Entry | None = None
+    """The value that comes with the choice `ENTER`, where one is asked for."""
     asked_at: datetime
     expires_at: datetime
 
@@ -244,6 +259,8 @@ class QuestionAnswered(_Model):
     question: str
     step: str
     choice: str
+    value: str | None = None
+    """What was entered, where that is no secret."""
 
 
 class QuestionConfirmed(_Model):

@@ -7,11 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from core.errors import ConfigurationError
 from core.events import (
     ENGINE,
+    ENTER,
+    NOTHING,
     Actor,
     Choice,
+    Entry,
     Event,
     FactRecorded,
     FileRecorded,
@@ -29,6 +34,7 @@ from core.runbook.state import RunState, fold
 from core.settings import Settings
 
 Answer = Callable[[Question], str | Awaitable[str]]
+Entering = Callable[[Question], SecretStr | None]
 
 
 class StepWorld:
@@ -37,6 +43,7 @@ class StepWorld:
     Args:
         specs: connections by target.
         answers: for a question, the name of the choice taken; None lets every question expire into its default.
+        entering: for a question that asks for a value, the value; None enters nothing.
     """
 
     def __init__(
@@ -45,12 +52,14 @@ class StepWorld:
         settings: Settings,
         specs: Mapping[str, ConnectionSpec],
         answers: Answer | None = None,
+        entering: Entering | None = None,
     ) -> None:
         self.step = "0.0"
         self.settings = settings
         self.run_directory = directory
         self.specs = dict(specs)
         self.answers = answers
+        self.entering = entering
         self.state = RunState()
         self.events: list[Event] = []
         self.readings: list[Reading] = []
@@ -128,6 +137,29 @@ class StepWorld:
         assert answer in {choice.name for choice in choices}
         self.record(QuestionAnswered(question=question.id, step=self.step, choice=answer))
         return answer
+
+    async def enter(
+        self, title: str, label: str, *, secret: bool, expires_in: timedelta, details: Sequence[str] = ()
+    ) -> SecretStr | None:
+        now = datetime.now(UTC)
+        question = Question(
+            id=f"q{len(self.questions)}",
+            step=self.step,
+            title=title,
+            choices=(Choice(name=ENTER, label="Enter it"), Choice(name=NOTHING, label="Enter nothing")),
+            default=NOTHING,
+            entry=Entry(label=label, secret=secret),
+            details=tuple(details),
+            asked_at=now,
+            expires_at=now + expires_in,
+        )
+        self.questions.append(question)
+        self.record(QuestionAsked(question=question))
+        value = self.entering(question) if self.entering else None
+        shown = None if value is None or secret else value.get_secret_value()
+        taken = NOTHING if value is None else ENTER
+        self.record(QuestionAnswered(question=question.id, step=self.step, choice=taken, value=shown))
+        return value
 
     async def _answer(self, question: Question) -> str:
         if self.answers is None:

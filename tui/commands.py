@@ -16,12 +16,13 @@ from core.engine.protocol import (
     TickStep,
     UntickStep,
 )
-from core.events import Choice, Question
+from core.events import ENTER, NOTHING, Choice, Question
 from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import StepStatus
 from tui import summary
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
+from tui.dialogs.enter import Enter
 from tui.dialogs.note import Note
 from tui.dialogs.override import Override
 from tui.store import Store
@@ -153,6 +154,13 @@ class Commands:
 
     async def answer(self, question: Question) -> None:
         """Show the question, and carry the answer to the engine, which checks it."""
+        if question.entry is not None:
+            value = await self._app.push_screen_wait(Enter(question, question.entry, self._store))
+            if value is not None:
+                entered = AnswerQuestion(question=question.id, choice=ENTER, value=value)
+                nothing = AnswerQuestion(question=question.id, choice=NOTHING)
+                await self._send(entered if value.get_secret_value() else nothing)
+            return
         if any(choice.phrase is not None for choice in question.choices):
             answer = await self._app.push_screen_wait(Confirm(question, self._store))
         else:

@@ -69,6 +69,8 @@ def _question(
         case e.QuestionAsked():
             return f"asks: {event.question.title}", style.WARN
         case e.QuestionAnswered():
+            if event.choice == e.ENTER:
+                return f"entered: {event.value}" if event.value is not None else "a value was entered", style.STRONG
             return f"answered: {_words(event.choice)}", style.STRONG
         case e.QuestionConfirmed():
             return f"{_words(event.choice)} confirmed; a second person must approve it", style.WARN

@@ -134,5 +134,6 @@ class SocketClient:
 
 
 async def _write(writer: asyncio.StreamWriter, command: BaseModel) -> None:
-    writer.write(command.model_dump_json().encode() + b"\n")
+    # Without what is not set: an engine that does not know a newer field understands the rest.
+    writer.write(command.model_dump_json(exclude_none=True).encode() + b"\n")
     await writer.drain()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from core.engine.evidence import store
 from core.engine.hub import Hub
 from core.engine.questions import Questions
@@ -103,4 +105,11 @@ class EngineContext:
             cannot_undo=cannot_undo,
             way_back=way_back,
             details=details,
+        )
+
+    async def enter(
+        self, title: str, label: str, *, secret: bool, expires_in: timedelta, details: Sequence[str] = ()
+    ) -> SecretStr | None:
+        return await self._questions.enter(
+            self._step, title, label, secret=secret, expires_in=expires_in, details=details
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr
 
 from core.events import Actor, Reading, Record
 
@@ -58,10 +58,15 @@ class AddNote(_Model):
     text: str
 
 
+SentSecret = Annotated[SecretStr, PlainSerializer(lambda value: value.get_secret_value(), when_used="json")]
+"""A secret in plain text on the socket, which only its owner reads, and nowhere else: text and repr mask it."""
+
+
 class AnswerQuestion(_Model):
     """`phrase` is what was typed, where the choice asks for it; a screen only carries it, the engine checks it.
 
     `plan` is the fingerprint of the plan that the person was shown, if one was; the engine refuses an answer for another.
+    `value` is what was entered, where the question asks for a value.
     """
 
     command: Literal["answer_question"] = "answer_question"
@@ -69,6 +74,7 @@ class AnswerQuestion(_Model):
     choice: str
     phrase: str = ""
     plan: str | None = None
+    value: SentSecret | None = None
 
 
 class OverrideGate(_Model):

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
+
+from pydantic import SecretStr
 
 from core.engine.hub import Hub
 from core.engine.protocol import AnswerQuestion
 from core.errors import JournalError
 from core.events import (
     ENGINE,
+    ENTER,
+    NOTHING,
     Actor,
     AnswerRefused,
     Choice,
+    Entry,
     Question,
     QuestionAnswered,
     QuestionAsked,
     QuestionConfirmed,
     QuestionExpired,
 )
+from core.redaction import redactor
 from core.runbook.state import RunState, StepStatus
 
 REMEMBERED = 1000
 """Closed questions whose end can still be told to who answers too late."""
+
+
+LONGEST_VALUE = 4096
+"""Characters of an entered value."""
 
 
 def objection(question: Question, answer: AnswerQuestion, state: RunState, now: datetime) -> str | None:
@@ -36,6 +48,8 @@ def objection(question: Question, answer: AnswerQuestion, state: RunState, now: 
     choice = next((c for c in question.choices if c.name == answer.choice), None)
     if choice is None:
         return f"{answer.choice!r} is none of its choices"
+    if (reason := _value_objection(question, answer)) is not None:
+        return reason
     if choice.phrase is None:
         return None
     if state.step(question.step).status not in (StepStatus.RUNNING, StepStatus.ASKING):
@@ -54,6 +68,20 @@ def objection(question: Question, answer: AnswerQuestion, state: RunState, now: 
     return None
 
 
+def _value_objection(question: Question, answer: AnswerQuestion) -> str | None:
+    """What is wrong with the value that was entered; never repeats it."""
+    value = answer.value.get_secret_value() if answer.value is not None else ""
+    if question.entry is None or answer.choice != ENTER:
+        return "it asks for no value" if value else None
+    if not value.strip():
+        return "nothing was entered"
+    if len(value) > LONGEST_VALUE:
+        return f"the value is longer than {LONGEST_VALUE} characters"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        return "the value has characters that cannot be typed"
+    return None
+
+
 def needs_approval(question: Question, choice: str) -> bool:
     """Whether the two-person rule holds for the choice: for one that has a phrase."""
     return any(c.name == choice and c.phrase is not None for c in question.choices)
@@ -63,6 +91,8 @@ def needs_approval(question: Question, choice: str) -> bool:
 class _Open:
     question: Question
     taken: asyncio.Future[str]
+    value: SecretStr | None = None
+    """What was entered with the choice that was taken."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while an answer, or its expiry, goes to the disk: one of them counts."""
     confirmed_by: Actor | None = None
@@ -112,9 +142,8 @@ class Questions:
         identified = self._hub.state.targets.get(target) if target is not None else None
         if target is not None and identified is None:
             raise ValueError(f"a question about {target}, which has not been identified")
-        now = datetime.now(UTC)
         question = Question(
-            id=secrets.token_hex(8),
+            **_asked_now(expires_in),
             step=step,
             title=title,
             choices=tuple(choices),
@@ -128,14 +157,43 @@ class Questions:
             cannot_undo=tuple(cannot_undo),
             way_back=way_back,
             details=tuple(details),
-            asked_at=now,
-            expires_at=now + expires_in,
+        )
+        return await self._pose(_Open(question, asyncio.get_running_loop().create_future()))
+
+    async def enter(
+        self,
+        step: str,
+        title: str,
+        label: str,
+        *,
+        secret: bool,
+        expires_in: timedelta,
+        details: Sequence[str] = (),
+    ) -> SecretStr | None:
+        """Ask for a value, wait, and return it; see `StepContext.enter`.
+
+        Raises:
+            JournalError: the question could not be journaled.
+        """
+        question = Question(
+            **_asked_now(expires_in),
+            step=step,
+            title=title,
+            choices=(Choice(name=ENTER, label="Enter it"), Choice(name=NOTHING, label="Enter nothing")),
+            default=NOTHING,
+            entry=Entry(label=label, secret=secret),
+            details=tuple(details),
         )
         pending = _Open(question, asyncio.get_running_loop().create_future())
+        return pending.value if await self._pose(pending) == ENTER else None
+
+    async def _pose(self, pending: _Open) -> str:
+        """Ask, wait, and return the name of the choice taken."""
+        question = pending.question
         self._open[question.id] = pending
         try:
             await self._hub.publish(ENGINE, QuestionAsked(question=question))
-            await asyncio.wait({pending.taken}, timeout=expires_in.total_seconds())
+            await asyncio.wait({pending.taken}, timeout=(question.expires_at - question.asked_at).total_seconds())
             return await self._settle(pending, "expired")
         except asyncio.CancelledError:
             with suppress(JournalError):
@@ -164,6 +222,10 @@ class Questions:
             actor: who answers; the role is the one that the engine knows, not one that the client claims.
             answer: what was sent.
         """
+        open_ = self._open.get(answer.question)
+        # A value that comes too late, or to nobody, may be a secret just as well.
+        if open_ is None or open_.question.entry is None or open_.question.entry.secret:
+            redactor.add(answer.value)
         reason = await self._consider(actor, answer)
         if reason is not None:
             with suppress(JournalError):  # a full disk makes it no less refused
@@ -207,7 +269,17 @@ class Questions:
                 actor, QuestionConfirmed(question=question.id, step=question.step, choice=answer.choice)
             )
             return None
-        await self._hub.publish(actor, QuestionAnswered(question=question.id, step=question.step, choice=answer.choice))
+        shown = answer.value if question.entry is not None and not question.entry.secret else None
+        await self._hub.publish(
+            actor,
+            QuestionAnswered(
+                question=question.id,
+                step=question.step,
+                choice=answer.choice,
+                value=shown.get_secret_value() if shown is not None else None,
+            ),
+        )
+        pending.value = answer.value
         self._close(question.id, "it was answered already")
         pending.taken.set_result(answer.choice)
         return None
@@ -217,3 +289,14 @@ class Questions:
         self._closed[question] = reason
         while len(self._closed) > REMEMBERED:
             del self._closed[next(iter(self._closed))]
+
+
+class _AskedNow(TypedDict):
+    id: str
+    asked_at: datetime
+    expires_at: datetime
+
+
+def _asked_now(expires_in: timedelta) -> _AskedNow:
+    now = datetime.now(UTC)
+    return {"id": secrets.token_hex(8), "asked_at": now, "expires_at": now + expires_in}

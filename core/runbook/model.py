@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pydantic import SecretStr
+
 from core.events import Choice, Event, Json, Reading
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
@@ -118,6 +120,20 @@ class StepContext(Protocol):
 
         A choice with a phrase is accepted only with that phrase typed; the engine checks it, and binds the question to
         this step, `plan` and the target's identity.
+        """
+        ...
+
+    async def enter(
+        self, title: str, label: str, *, secret: bool, expires_in: timedelta, details: Sequence[str] = ()
+    ) -> SecretStr | None:
+        """Ask the operator for a value; None when nothing is entered, or the question expires.
+
+        Args:
+            title: what is asked.
+            label: what to write, beside the field.
+            secret: whether it is masked as it is typed and known to nobody but this step; otherwise it is journaled.
+            expires_in: how long to wait for it.
+            details: what to know before.
         """
         ...
 

@@ -82,9 +82,9 @@ def answers(given: argparse.Namespace) -> Callable[[Question], Answer]:
     def answer(question: Question) -> Answer:
         offered = {choice.name: choice for choice in question.choices}
         if CONVERT in offered:
-            return CONVERT, given.confirm
+            return Answer(CONVERT, given.confirm)
         if COMMIT in offered:
-            return (COMMIT, given.confirm) if given.commit else (ROLLBACK, "")
+            return Answer(COMMIT, given.confirm) if given.commit else Answer(ROLLBACK)
         if ACCEPT in offered:
             raise Refused(
                 f"Not accepted: {' | '.join(question.details)}",

@@ -5,21 +5,51 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
+
+from pydantic import SecretStr
 
 import core.errors
 from core.engine.protocol import AbortStep, AnswerQuestion, Client, Command, RecordFrame, RunStep
 from core.errors import EngineError, PgrecastError, Refused
 from core.events import Event, Question, QuestionAsked, Record, StatementStarted, StepFailed, StepFinished, UnknownEvent
+from core.redaction import redactor
 from core.runbook.state import RunState, StepState, fold
 from tui.sentences import sentence, step_of
 
-Answer = tuple[str, str]
-"""(name of the choice, typed phrase)."""
+
+class Answer(NamedTuple):
+    """An answer to a question.
+
+    Attributes:
+        choice: its name.
+        phrase: what is typed, where the choice has a phrase.
+        value: what is entered, where the question asks for a value.
+    """
+
+    choice: str
+    phrase: str = ""
+    value: SecretStr | None = None
+
 
 Answers = Callable[[Question], Answer]
 """Decides on a question; raises PgrecastError to stop the step instead."""
 
 Tell = Callable[[str], None]
+
+Leave = Callable[[RunState], PgrecastError | None]
+"""Asked at an interruption: the error to leave with while the step goes on; None to stop the step."""
+
+END_WITHIN = 10.0
+"""Seconds that an engine which was told to end has for it."""
+
+LOOK_EVERY = 0.2  # seconds
+
+UNDER_WAY = (StepStatus.RUNNING, StepStatus.ASKING, StepStatus.UNDECIDED)
+
+
+class EngineLost(EngineError):
+    """The engine has ended before the step did."""
 
 
 class Follower:
@@ -29,13 +59,15 @@ class Follower:
         client: this end of the engine, not yet attached.
         tell: told of what happens, a sentence at a time.
         answers: decides on what is asked.
+        leave: what an interruption (Ctrl-C) means; the step is stopped unless that says otherwise.
     """
 
-    def __init__(self, client: Client, *, tell: Tell, answers: Answers) -> None:
+    def __init__(self, client: Client, *, tell: Tell, answers: Answers, leave: Leave = lambda _: None) -> None:
         self.state = RunState()
         self._client = client
         self._tell = tell
         self._answers = answers
+        self._leave = leave
         self._replayed = 0
         self._ended: dict[str, asyncio.Future[StepFinished | StepFailed]] = {}
         self._objections: dict[str, PgrecastError] = {}
@@ -70,24 +102,40 @@ class Follower:
                 await self._reading
         await self._client.detach()
 
+    async def end_engine(self) -> None:
+        """Have the engine end, unless somebody else is attached or a step runs, and wait until it has."""
+        if len(self.state.clients) > 1 or not (await self._client.send(StopEngine())).accepted:
+            return
+        if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=END_WITHIN)
+
     async def run(self, step: str) -> StepState:
         """Run a step and return its state when it is done.
 
-        An interruption (Ctrl-C) stops the step, waits for its end, and is then told as the error that it ended with.
+        An interruption (Ctrl-C) that does not leave stops the step, waits for its end, and is then told as the error that it
+        ended with.
 
         Raises:
             Refused: it did not start.
-            PgrecastError: how it failed, of the class that the engine raised.
+            EngineLost: the engine has ended before the step did.
+            PgrecastError: how it failed, of the class that the engine raised; or what `leave` said.
         """
         ended = self._ended[step] = asyncio.get_running_loop().create_future()
         try:
-            await self.command(RunStep(step=step))
+            reply = await self._client.send(RunStep(step=step))
+            if not reply.accepted:
+                raise Refused(
+                    f"The engine refused: {reply.reason}.",
+                    advice="`pgrecast status` shows each step, and for each gate what opens it.",
+                )
             event = await asyncio.shield(ended)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or not task.cancelling():
                 raise
             task.uncancel()
+            if (farewell := self._leave(self.state)) is not None:
+                raise farewell from None
             self._tell("interrupted: stopping the step; what is not committed is rolled back")
             await self._client.send(AbortStep(step=step))
             event = await ended
@@ -97,6 +145,31 @@ class Follower:
         if isinstance(event, StepFailed):
             raise objection or failure(event)
         return self.state.step(step)
+
+    async def found_out(self, step: str, within: float) -> StepState:
+        """What a new engine finds out of a step that its predecessor left running: its state, if it is done.
+
+        Args:
+            within: seconds that it has for that.
+
+        Raises:
+            ConversionFailed: it is not done; what it had begun is rolled back.
+            OutcomeUnknown: it could not be found out in time.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.state.step(step).status in UNDER_WAY:
+                    await asyncio.sleep(LOOK_EVERY)
+        found = self.state.step(step)
+        if found.status in UNDER_WAY:
+            raise OutcomeUnknown(
+                f"The engine died, and what became of step {step} is not known yet: {found.summary}",
+                state="The server decides it; the new engine goes on asking.",
+                advice="`pgrecast status` tells what it finds out.",
+            )
+        if found.status is not StepStatus.DONE:
+            raise ConversionFailed(f"The engine died, and another has looked: {found.summary}", advice="Run it again.")
+        return found
 
     async def command(self, command: Command) -> None:
         """Send a command; raises Refused with the engine's reason when it does not accept it."""
@@ -113,7 +186,7 @@ class Follower:
             for ended in self._ended.values():
                 if not ended.done():
                     ended.set_exception(
-                        EngineError(
+                        EngineLost(
                             "The engine has ended before the step did.",
                             state="What it had not committed is rolled back by the server.",
                             advice="`pgrecast status` shows what is known; the next start of the engine finds out the rest.",
@@ -143,8 +216,10 @@ class Follower:
     async def _reply(self, question: Question) -> None:
         """Answer; where there is no answer, or the engine refuses it, the step is stopped and that is its error."""
         try:
-            choice, phrase = self._answers(question)
-            answer = AnswerQuestion(question=question.id, choice=choice, phrase=phrase, plan=question.plan)
+            choice, phrase, value = self._answers(question)
+            if question.entry is not None and question.entry.secret:
+                redactor.add(value)
+            answer = AnswerQuestion(question=question.id, choice=choice, phrase=phrase, plan=question.plan, value=value)
             await self.command(answer)
         except PgrecastError as error:
             self._objections[question.step] = error

@@ -12,7 +12,7 @@ from core.engine.handover import Handover
 from core.engine.process import engine_client
 from core.engine.protocol import TickStep
 from core.errors import PgrecastError, Refused
-from core.events import Question
+from core.events import NOTHING, Question
 from core.runbook.facts import LOCATED, MIGRATED_PRODUCTION
 from core.runbook.migrations import MIGRATE, STAMP
 from core.runbook.model import Step
@@ -31,7 +31,7 @@ PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet
 CONVERSIONS = ("5.1", "7.3")
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
-CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, REPAIR, DYNAMIC, STAMP, MIGRATE, NOW)
+CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, REPAIR, DYNAMIC, STAMP, MIGRATE, NOW, NOTHING)
 
 MAINTENANCE_ON, MAINTENANCE_OFF = "7.2", "7.7"
 
@@ -95,7 +95,7 @@ def answer(question: Question) -> Answer:
     offered = {choice.name: choice for choice in question.choices}
     for name in CHOICES:
         if name in offered:
-            return name, offered[name].phrase or ""
+            return Answer(name, offered[name].phrase or "")
     raise Refused(f"The demo has no answer to {question.title!r}.")
 
 
