@@ -80,6 +80,8 @@ STAMPED = "revisions.stamped"
 MIGRATED_TEST = "revisions.migrated_test"
 MIGRATED_PRODUCTION = "revisions.migrated_production"
 """The revisions that were applied."""
+TABLES_CREATED = "revisions.tables_created"
+"""By target: the tables that migrations run by this console have made, as they were seen to appear."""
 
 # Task 1, the rotation.
 CREDENTIALS_ROTATED = "credentials.rotated"
@@ -110,6 +112,10 @@ MONITORED = "monitor.result"
 # Task 9.
 DOCUMENTS_WRITTEN = "documents.written"
 """Paths of the documents that were brought up to date."""
+CHECKLISTS_WAITING = "checklists.waiting"
+"""Lines of the project's checklists whose box does not say what the run says, as `core.runbook.checklists.Line` has them."""
+CHECKLISTS_TICKED = "checklists.ticked"
+"""Lines that this run has ticked, in the same form: they are unticked with their step."""
 
 # Evidence files.
 PLAN_FILE = "plan.json"
@@ -126,3 +132,5 @@ PREVIEW_FILE = "migrations.sql"
 UNDO_FILE = "undo.json.gz"
 """What the undo of a conversion is planned from."""
 UNDO_SCRIPT_FILE = "undo.sql"
+RUN_REPORT_FILE = "run-report.md"
+"""What the whole run has come to, and who did what when."""

@@ -45,6 +45,7 @@ from core.runbook.facts import (
     MIGRATED_TEST,
     PREVIEW_FILE,
     STAMPED,
+    TABLES_CREATED,
 )
 from core.runbook.markdown import bullets, code
 from core.runbook.model import StepContext
@@ -220,7 +221,7 @@ async def _migrate(context: StepContext, target: TargetName, fact: str) -> str:
         await _cleared(
             context, target, spec, identity, found, f"run {counted(len(found.location.pending), 'revision')}"
         )
-        done = await _upgraded(context, project, spec, identity, found, log)
+        done = await _upgraded(context, target, project, spec, identity, found, log)
     await context.fact(fact, list(done.revisions))
     return f"{counted(len(done.revisions), 'migration')} applied: {done.before} -> {done.after}"
 
@@ -302,10 +303,17 @@ async def _cleared(
 
 
 async def _upgraded(
-    context: StepContext, project: ApplicationProject, spec: ConnectionSpec, identity: Identity, found: Survey, log: Log
+    context: StepContext,
+    target: TargetName,
+    project: ApplicationProject,
+    spec: ConnectionSpec,
+    identity: Identity,
+    found: Survey,
+    log: Log,
 ) -> Upgraded:
-    """Run the pending revisions, told as they go; a failure leaves its own words."""
+    """Run the pending revisions, told as they go; a failure leaves its own words, and the tables that were made a fact."""
     told: asyncio.Queue[str | None] = asyncio.Queue()
+    tables: list[str] = []
 
     async def tell() -> None:
         while (line := await told.get()) is not None:
@@ -318,6 +326,7 @@ async def _upgraded(
             case RevisionApplied():
                 made = counted(len(progress.changes), "change")
                 told.put_nowait(f"Applied {progress.revision} in {span(progress.seconds)}: {made}, committed")
+                tables.extend(c.item.name for c in progress.changes if c.item.kind == "table" and c.before is None)
             case WaitingForLock():
                 values = {"revision": progress.revision, "seconds": progress.seconds, "waits_for": progress.blockers}
                 context.read(Reading(step=context.step, name="waiting", values=values))
@@ -345,6 +354,9 @@ async def _upgraded(
     finally:
         told.put_nowait(None)
         await telling
+        if tables:
+            known: dict[str, list[str]] = context.state.facts.get(TABLES_CREATED) or {}
+            await context.fact(TABLES_CREATED, {**known, target: [*known.get(target, ()), *tables]})
 
 
 @asynccontextmanager
