@@ -28,11 +28,11 @@ from core.errors import (
 from core.events import CommitSent, Event, ProofMade, Reading, TransactionEnded, TransactionOpened
 from core.postgres.catalog import Catalog
 from core.postgres.connect import ConnectionSpec
+from core.postgres.contents import Rows, TableName, read_rows
 from core.postgres.inspect import inspect_within
 from core.retype.advice import advice_for, described
 from core.retype.aftercare import analyze, tables_to_analyze
 from core.retype.closure import close_over
-from core.retype.contents import Rows, TableName, read_rows
 from core.retype.course import Course
 from core.retype.estimate import Timings, estimate
 from core.retype.execution_options import DEFAULT_OPTIONS, ExecutionOptions

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from core.postgres.catalog import Catalog, Relation
+from core.postgres.contents import Rows, TableName
 from core.postgres.fingerprint import FOREIGN_KEY_ORDER, Difference, canonical, compare
-from core.retype.contents import Rows, TableName
 from core.retype.model import Plan, ProofDepth
 from core.retype.names import table_name
 from core.retype.permitted import following_views, permitted_changes

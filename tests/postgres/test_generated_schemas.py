@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from core.events import ConversionPlanned
+from core.postgres.contents import Rows, TableName, read_rows
 from core.postgres.fingerprint import Canonical, canonical, compare
 from core.postgres.inspect import inspect_within
-from core.retype.contents import Rows, TableName, read_rows
 from core.retype.model import ScopeRequest
 from core.runbook.one_step import CONVERSION
 from core.runbook.questions import COMMIT, CONVERT

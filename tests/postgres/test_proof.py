@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from core.postgres.catalog import Catalog
+from core.postgres.contents import Rows, TableName, read_rows
 from core.postgres.inspect import inspect_within
-from core.retype.contents import Rows, TableName, read_rows
 from core.retype.model import Plan, ProofDepth
 from core.retype.proof import Proof, make_proof, relations_to_read
 from tests.conversions import Recorder, build_schema, conversion_of, make_plan_of

@@ -12,9 +12,9 @@ import pytest
 from core.errors import PgrecastError, Refused
 from core.events import TransactionOpened
 from core.postgres.connection_spec import ConnectionSpec
+from core.postgres.contents import Rows, TableName, read_rows
 from core.postgres.fingerprint import Canonical, canonical, compare
 from core.postgres.inspect import inspect
-from core.retype.contents import Rows, TableName, read_rows
 from core.runbook import facts
 from core.runbook.gates import reports
 from core.runbook.one_step import CONVERSION

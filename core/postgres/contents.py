@@ -1,4 +1,4 @@
-"""Counts and contents of tables, as figures that are the same before and after a conversion.
+"""Counts and contents of tables, as figures that are the same before and after a conversion, or a dump and its restore.
 
 A row counts by its text: a uuid's text is its varchar, a number's text is the same in a wider type. The sum over all rows
 depends on no order, and because a hash stands for the whole row, values that were swapped between two rows change it.
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import asyncpg
 
 from core.postgres.catalog import Relation
 from core.postgres.sql import load_queries, qualified
-from core.retype.model import ProofDepth
 
-QUERIES = load_queries(Path(__file__).parent / "queries")
+_QUERIES = load_queries(Path(__file__).parent / "queries")
 
 # Tables in one statement; each is a branch of a UNION ALL, whose nesting the server's stack bounds.
 TABLES_AT_ONCE = 400
@@ -33,6 +33,8 @@ ONE_TABLE: Mapping[str, str] = {**PARALLEL_SETTINGS, "min_parallel_table_scan_si
 
 TableName = tuple[str, str]
 """(schema, name)."""
+
+Depth = Literal["catalog", "counts", "contents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def holds_rows(relation: Relation) -> bool:
 
 
 async def read_rows(
-    connection: asyncpg.Connection, relations: Iterable[Relation], depth: ProofDepth
+    connection: asyncpg.Connection, relations: Iterable[Relation], depth: Depth
 ) -> dict[TableName, Rows]:
     """Count rows and, for `contents`, hash them; memory does not grow with the rows.
 
@@ -69,11 +71,11 @@ async def read_rows(
     if depth == "catalog":
         return {}
     tables: dict[int, Relation] = {relation.oid: relation for relation in relations if holds_rows(relation)}
-    sizes = {row["oid"]: int(row["bytes"]) for row in await connection.fetch(QUERIES["heap_sizes"], list(tables))}
+    sizes = {row["oid"]: int(row["bytes"]) for row in await connection.fetch(_QUERIES["heap_sizes"], list(tables))}
     # The largest first, or the last process would begin with it when the others are through.
     order = sorted(tables.values(), key=lambda table: (-sizes[table.oid], table.schema, table.name))
     settings = ONE_TABLE if order and 2 * sizes[order[0].oid] > sum(sizes.values()) else MANY_TABLES
-    await connection.fetch(QUERIES["set_for_transaction"], list(settings), list(settings.values()))
+    await connection.fetch(_QUERIES["set_locally"], list(settings), list(settings.values()))
     found: dict[TableName, Rows] = {}
     for start in range(0, len(order), TABLES_AT_ONCE):
         group = order[start : start + TABLES_AT_ONCE]
@@ -83,7 +85,7 @@ async def read_rows(
     return found
 
 
-def _question(tables: Sequence[Relation], depth: ProofDepth) -> str:
+def _question(tables: Sequence[Relation], depth: Depth) -> str:
     """One statement for all tables, each with its place among them; a sum of bigints is a numeric and never overflows."""
     digest = 'sum(hashtextextended((this_row.*)::text COLLATE "C", 0))::text' if depth == "contents" else "NULL"
     return " UNION ALL ".join(
