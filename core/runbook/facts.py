@@ -40,15 +40,20 @@ REHEARSAL_OUTCOME = "rehearsal.outcome"
 REHEARSAL_PROOF = "rehearsal.proof"
 """Depth of its proof: catalog, counts or contents."""
 REHEARSAL_SECONDS = "rehearsal.seconds"
+"""What it took, the wait for the answer left out."""
 REHEARSAL_FOREIGN_KEYS = "rehearsal.foreign_keys"
 """Foreign keys before, dropped and recreated."""
 REHEARSAL_FOREIGN_KEYS_NOW = "rehearsal.foreign_keys_now"
 REHEARSAL_MISSING = "rehearsal.not_rehearsed"
 """Statements of production's plan that the rehearsal did not have."""
 
-# Task 6.1, the maintenance window.
+# Task 6, the maintenance window.
 WINDOW_CHOSEN = "window.chosen"
 """Its `start` and `end`, ISO 8601, UTC."""
+WINDOW_TEAM = "window.team"
+"""Who was named for the way back: a list of names."""
+ALERT_TESTED = "window.alert_tested"
+"""Whether a test alert that was sent has arrived, by a person's word."""
 
 # Tasks 7.1 and 7.2, the last looks at production and its service.
 PRODUCTION_FINGERPRINT = "production.fingerprint"
@@ -96,6 +101,16 @@ RESTORE_SECONDS = "backup.restore_seconds"
 """How long a restore of it took."""
 
 # Tasks 7.2 and 7.4 to 7.7.
+MAINTENANCE_HELD = "maintenance.held"
+"""What the run has changed at the host for the time of maintenance and has yet to take back (`core.runbook.held_at_host`);
+None when nothing is."""
+FENCE_UP = "fence.up"
+"""The fence around production, with the statements that lift it (`core.postgres.fence.Fence`), recorded before it is raised;
+None when it is lifted."""
+DEPLOY_STARTED = "deploy.started"
+"""The deploy that was asked for: `id` (None while the host has not told), `commit`, `since` (ISO 8601, UTC)."""
+REHEARSED_COMMIT = "revisions.rehearsed_commit"
+"""The commit of the application's project with which the migrations were rehearsed; None where it is no git work tree."""
 DOWNTIME_BEGAN = "downtime.began"
 """When maintenance was proved on, ISO 8601, UTC."""
 DOWNTIME_SECONDS = "downtime.seconds"
@@ -134,3 +149,6 @@ UNDO_FILE = "undo.json.gz"
 UNDO_SCRIPT_FILE = "undo.sql"
 RUN_REPORT_FILE = "run-report.md"
 """What the whole run has come to, and who did what when."""
+CALENDAR_FILE = "window.ics"
+STAKEHOLDERS_FILE = "message-stakeholders.txt"
+ROLLBACK_TEAM_FILE = "message-rollback-team.txt"
