@@ -15,15 +15,20 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from core.errors import ConfigurationError, EmbeddedServerError, QueryFailed
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.server_binaries import server_account, server_binaries
+from core.postgres.sql import load_queries
 from core.redaction import redactor
 
 REFERENCE = "pg_dump"
@@ -32,7 +37,10 @@ SYSTEM_PACKAGES = Path("/usr/lib/postgresql")  # <version>/bin, on Debian and wh
 CHECK_TIMEOUT = 20.0
 CONNECT_TIMEOUT = "15"
 STDERR_LINES = 5
+LINE_LIMIT = 1024 * 1024
+END_TIMEOUT = 5.0
 
+_QUERIES = load_queries(Path(__file__).parent / "queries")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _WITHOUT_TLS = "SSL support is not compiled in"
 
@@ -101,6 +109,17 @@ async def find_client_tools(server_version_num: int, *, tls: bool, directory: Pa
     )
 
 
+async def client_tools_for(connection: asyncpg.Connection, directory: Path | None = None) -> ClientTools:
+    """The first client programs that fit the server at the other end, and encrypt where this connection is encrypted.
+
+    Raises:
+        ConfigurationError: there are none that fit.
+        asyncpg.PostgresError: the server refused to say what it is.
+    """
+    (row,) = await connection.fetch(_QUERIES["for_client_programs"])
+    return await find_client_tools(row["version_num"], tls=row["encrypted"], directory=directory)
+
+
 @asynccontextmanager
 async def login_environment(
     spec: ConnectionSpec, *, application_name: str = "pgrecast", read_only: bool = True
@@ -129,15 +148,7 @@ async def run_tool(path: Path, arguments: Sequence[str], environment: Mapping[st
     Raises:
         QueryFailed: it failed, or took too long; the last lines of what it said are in the text.
     """
-    process = await asyncio.create_subprocess_exec(
-        path,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=dict(environment),
-        start_new_session=True,
-    )
+    process = await _start(path, arguments, environment, output=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(timeout):
             output, said = await process.communicate()
@@ -147,17 +158,106 @@ async def run_tool(path: Path, arguments: Sequence[str], environment: Mapping[st
             advice="Try again when the server is less busy.",
         ) from None
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await _end(process)
     if process.returncode:
-        lines = redactor.redact(said.decode(errors="replace")).strip().splitlines()[-STDERR_LINES:]
-        raise QueryFailed(
-            f"{path.name} failed: {' '.join(line.strip() for line in lines) or f'exit status {process.returncode}'}",
-            advice="Look at the message, and try again.",
-        )
+        raise _failed(path, process.returncode, said.decode(errors="replace").strip().splitlines())
     return output
+
+
+async def follow_tool(
+    path: Path,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    told: Callable[[str], None],
+    feed: AsyncIterable[bytes] | None = None,
+    directory: Path | None = None,
+) -> None:
+    """Run a client program to its end, however long that takes, and hear what it says meanwhile.
+
+    When this is cancelled, or `told` raises, the program is ended with all that it has started, and with its queries.
+
+    Args:
+        told: given each line of its standard error; what it raises ends the program and is raised here.
+        feed: its standard input; None for none.
+        directory: where it runs; None for here.
+
+    Raises:
+        QueryFailed: it failed; the last lines of what it said are in the text.
+    """
+    given = asyncio.subprocess.DEVNULL if feed is None else asyncio.subprocess.PIPE
+    process = await _start(path, arguments, environment, given=given, directory=directory)
+    last: deque[str] = deque(maxlen=STDERR_LINES)
+    feeding = asyncio.create_task(_feed(process, feed)) if feed is not None else None
+    try:
+        assert process.stderr is not None  # noqa: S101 - a pipe was asked for
+        async for raw in process.stderr:
+            if line := raw.decode(errors="replace").strip():
+                last.append(line)
+                told(line)
+        await process.wait()
+        if feeding is not None:
+            await feeding
+    finally:
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+        await _end(process)
+    if process.returncode:
+        raise _failed(path, process.returncode, last)
+
+
+async def _start(
+    path: Path,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    given: int = asyncio.subprocess.DEVNULL,
+    output: int = asyncio.subprocess.DEVNULL,
+    directory: Path | None = None,
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        path,
+        *arguments,
+        stdin=given,
+        stdout=output,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(environment),
+        cwd=directory,
+        start_new_session=True,
+        limit=LINE_LIMIT,
+    )
+
+
+async def _feed(process: asyncio.subprocess.Process, feed: AsyncIterable[bytes]) -> None:
+    assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+    try:
+        # A program that has ended says itself why it has not read on.
+        with contextlib.suppress(ConnectionError):
+            async for chunk in feed:
+                process.stdin.write(chunk)
+                await process.stdin.drain()
+    finally:
+        process.stdin.close()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End it, and what it has started, if it still runs; asked first, so that it cancels its queries on the server."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), END_TIMEOUT)
+
+
+def _failed(path: Path, status: int, said: Iterable[str]) -> QueryFailed:
+    lines = [line.strip() for line in said][-STDERR_LINES:]
+    return QueryFailed(
+        f"{path.name} failed: {redactor.redact(' '.join(lines)) or f'exit status {status}'}",
+        advice="Look at the message, and try again.",
+    )
 
 
 def _places() -> Iterator[tuple[str, Path | None]]:

@@ -24,7 +24,7 @@ from pglast.parser import ParseError
 
 from core.errors import QueryFailed
 from core.postgres.catalog import Catalog
-from core.postgres.client_tools import find_client_tools, login_environment, run_tool
+from core.postgres.client_tools import client_tools_for, login_environment, run_tool
 from core.postgres.connect import connect
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.scratch import scratch_database, scratch_server
@@ -117,7 +117,7 @@ async def schema_clone(
         Refused: no scratch database can be made on the server of the settings.
         EmbeddedServerError: our own server could not be started.
     """
-    dumping = asyncio.create_task(_dump(source, catalog, settings))
+    dumping = asyncio.create_task(_dump(source, settings))
     try:
         async with scratch_server(settings.server) as server, scratch_database(server, PURPOSE) as spec:
             script = await dumping
@@ -144,15 +144,14 @@ def without_roles(catalog: Catalog) -> Catalog:
     return replace(catalog, policies=tuple(replace(policy, roles=()) for policy in catalog.policies))
 
 
-async def _dump(source: ConnectionSpec, catalog: Catalog, settings: CloneSettings) -> str:
+async def _dump(source: ConnectionSpec, settings: CloneSettings) -> str:
     connection = await connect(source)
     try:
-        encrypted = bool(await connection.fetchval(QUERIES["connection_is_encrypted"]))
+        tools = await client_tools_for(connection, settings.client_tools)
     except asyncpg.PostgresError as error:
         raise _refused(error) from error
     finally:
         await _close(connection)
-    tools = await find_client_tools(catalog.server.version_num, tls=encrypted, directory=settings.client_tools)
     async with login_environment(source) as environment:
         output = await run_tool(tools.path("pg_dump"), _DUMP, environment, timeout=settings.timeout)
     return output.decode()

@@ -21,3 +21,7 @@ SELECT b.name, b.value
           FROM unnest($1::text[], $2::text[]) w (name, value)
         OFFSET 0) b
  WHERE pg_catalog.set_config(b.name, b.wanted, true) IS NOT NULL
+
+-- name: for_client_programs
+SELECT pg_catalog.current_setting('server_version_num')::int AS version_num,
+       coalesce((SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_catalog.pg_backend_pid()), false) AS encrypted

@@ -1,6 +1,3 @@
--- name: connection_is_encrypted
-SELECT coalesce((SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_catalog.pg_backend_pid()), false) AS encrypted
-
 -- name: available_extensions
 SELECT name FROM pg_catalog.pg_available_extensions
 
