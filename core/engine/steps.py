@@ -184,7 +184,11 @@ class Steps:
         conversion = self._hub.state.conversions.get(step.id)
         if conversion is not None and conversion.xid and conversion.outcome is None:
             state = "Its transaction is not committed as far as is known; the server is asked."
-        elif step.kind is not StepKind.DESTRUCTIVE or (conversion is not None and conversion.outcome != "committed"):
+        elif (
+            step.kind is not StepKind.DESTRUCTIVE
+            or not self._hub.state.step(step.id).confirmed
+            or (conversion is not None and conversion.outcome != "committed")
+        ):
             state = NOTHING_CHANGED
         else:
             state = "What it had changed by then is in its log."

@@ -1,4 +1,4 @@
-"""An engine on a loop and in a thread of its own within this process: for one-shot commands and tests."""
+"""An engine on a loop and in a thread of its own within this process: for tests."""
 
 from __future__ import annotations
 

@@ -63,6 +63,8 @@ def without_transaction(state: RunState, step: Step) -> Reconciled:
         found = "It was interrupted; it changes nothing in the database."
     elif planned is not None and planned.xid is None:
         found = "It was interrupted before it changed anything: its transaction had not begun."
+    elif not state.step(step.id).confirmed:
+        found = "It was interrupted before it was confirmed, and so before it changed anything."
     else:
         found = "It was interrupted; its log says how far it had come."
     again = "It is safe to run again." if step.repeatable else "Look at what is there before it is run again."

@@ -55,6 +55,8 @@ class StepState:
     ended: datetime | None = None
     actor: Actor | None = None
     """Who started or ticked it."""
+    confirmed: bool = False
+    """Whether its present attempt was confirmed by a typed phrase; until then a destructive step changes nothing."""
     summary: str = ""
     """What it said when it finished, or what went wrong."""
     database: str = ""
@@ -224,6 +226,7 @@ def _progress(
                 started=at,
                 ended=None,
                 actor=record.actor,
+                confirmed=False,
                 summary="",
                 database="",
                 advice="",
@@ -298,11 +301,17 @@ def _question(
         case _:
             questions, step = _without(state.questions, event.question), event.step
             confirmed = _without(state.confirmed, event.question)
+            if isinstance(event, e.QuestionAnswered) and _has_phrase(state.questions.get(event.question), event.choice):
+                state = _step(state, step, confirmed=True)
     state = replace(state, questions=questions, confirmed=confirmed)
     if state.step(step).status not in (StepStatus.RUNNING, StepStatus.ASKING):
         return state
     asking = any(question.step == step for question in questions.values())
     return _step(state, step, status=StepStatus.ASKING if asking else StepStatus.RUNNING)
+
+
+def _has_phrase(question: Question | None, name: str) -> bool:
+    return question is not None and any(c.name == name and c.phrase is not None for c in question.choices)
 
 
 def _change_operator(state: RunState, event: e.OperatorChanged) -> RunState:

@@ -22,6 +22,12 @@ STARTED = e.StepStarted(step="7.3")
 PLANNED = e.ConversionPlanned(step="7.3", target="production", plan="p", phases=(), tables=())
 OPENED = e.TransactionOpened(step="7.3", target="production", xid="77", backend_pid=1)
 SENT = e.CommitSent(step="7.3", target="production", xid="77")
+QUESTION = e.Question(
+    id="q1", step="7.3", title="Convert?", default="cancel", asked_at=START, expires_at=START,
+    choices=(e.Choice(name="convert", label="Convert", phrase="shop"), e.Choice(name="cancel", label="Cancel")),
+)  # fmt: skip
+ASKED = e.QuestionAsked(question=QUESTION)
+CONFIRMED = e.QuestionAnswered(question="q1", step="7.3", choice="convert")
 
 
 def ended(outcome: str) -> e.Event:
@@ -56,7 +62,7 @@ def test_what_is_known_without_asking(events: tuple[e.Event, ...], outcome: str 
 
 
 def test_a_former_attempts_transaction_is_not_this_ones() -> None:
-    state = after(STARTED, PLANNED, OPENED, SENT, ended("committed"), STARTED)
+    state = after(STARTED, PLANNED, OPENED, SENT, ended("committed"), STARTED, ASKED, CONFIRMED)
     assert conversion_of_attempt(state, "7.3") is None
     assert "its log says how far it had come" in without_transaction(state, CONVERT).found
 
@@ -65,6 +71,18 @@ def test_before_the_transaction_nothing_was_changed() -> None:
     told = without_transaction(after(STARTED, PLANNED), CONVERT)
     assert told.outcome == "failed"
     assert "before it changed anything" in told.found
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (STARTED,),
+        (STARTED, ASKED, e.QuestionAnswered(question="q1", step="7.3", choice="cancel")),
+        (STARTED, ASKED, CONFIRMED, STARTED),  # the first attempt's confirmation is not the second's
+    ],
+)
+def test_what_was_not_confirmed_has_changed_nothing(events: tuple[e.Event, ...]) -> None:
+    assert "before it was confirmed" in without_transaction(after(*events), CONVERT).found
 
 
 def test_what_only_reads_has_changed_nothing_and_may_be_run_again() -> None:

@@ -22,7 +22,7 @@ from tui.cli.parser import build_parser
 Command = Callable[[argparse.Namespace, Settings, Output], Coroutine[Any, Any, int]]
 
 INTERRUPTED = 130
-"""What shells expect of a program that SIGINT ended."""
+"""What shells expect of a program that SIGINT ended, and what we give for SIGTERM, too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PgrecastError as error:
         output.error(error)
         return error.exit_status
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("pgrecast: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:

@@ -10,18 +10,17 @@ from core.engine.client import SocketClient
 from core.engine.handover import Handover
 from core.engine.process import engine_client
 from core.errors import UsageError
-from core.runbook.recovery import RECOVERY
 from core.settings import Settings
 from tui.app import Console
 from tui.cli.output import Output
-from tui.cli.runs import recovery_run
+from tui.cli.runs import recovery_run, runbook_of
 
 
 async def run(given: argparse.Namespace, settings: Settings, output: Output) -> int:
     """Open the console as the operator; starts the run's engine when none serves."""
     require_terminal()
     directory = recovery_run(given.run, settings)
-    return await open_console(Handover(directory, settings), role="operator")
+    return await open_console(Handover(directory, settings, runbook_of(directory)), role="operator")
 
 
 async def open_console(handover: Handover, *, role: Literal["operator", "watcher"]) -> int:
@@ -32,7 +31,7 @@ async def open_console(handover: Handover, *, role: Literal["operator", "watcher
 
     console = Console(
         await reconnect(),
-        runbook=RECOVERY,
+        runbook=handover.load_runbook(),
         settings=handover.settings,
         role=role,
         name=handover.settings.run.operator_name,

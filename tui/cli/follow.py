@@ -10,11 +10,21 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 import core.errors
-from core.engine.protocol import AbortStep, AnswerQuestion, Client, Command, RecordFrame, RunStep
-from core.errors import EngineError, PgrecastError, Refused
-from core.events import Event, Question, QuestionAsked, Record, StatementStarted, StepFailed, StepFinished, UnknownEvent
+from core.engine.protocol import AbortStep, AnswerQuestion, Client, Command, RecordFrame, RunStep, StopEngine
+from core.errors import ConversionFailed, EngineError, OutcomeUnknown, PgrecastError, Refused
+from core.events import (
+    Event,
+    Question,
+    QuestionAsked,
+    Record,
+    StatementStarted,
+    StepFailed,
+    StepFinished,
+    StepReconciled,
+    UnknownEvent,
+)
 from core.redaction import redactor
-from core.runbook.state import RunState, StepState, fold
+from core.runbook.state import RunState, StepState, StepStatus, fold
 from tui.sentences import sentence, step_of
 
 
@@ -43,8 +53,6 @@ Leave = Callable[[RunState], PgrecastError | None]
 END_WITHIN = 10.0
 """Seconds that an engine which was told to end has for it."""
 
-LOOK_EVERY = 0.2  # seconds
-
 UNDER_WAY = (StepStatus.RUNNING, StepStatus.ASKING, StepStatus.UNDECIDED)
 
 
@@ -69,7 +77,7 @@ class Follower:
         self._answers = answers
         self._leave = leave
         self._replayed = 0
-        self._ended: dict[str, asyncio.Future[StepFinished | StepFailed]] = {}
+        self._ended: dict[str, asyncio.Future[StepFinished | StepFailed | StepReconciled]] = {}
         self._objections: dict[str, PgrecastError] = {}
         self._reading: asyncio.Task[None] | None = None
         self._replying: set[asyncio.Task[None]] = set()
@@ -106,8 +114,12 @@ class Follower:
         """Have the engine end, unless somebody else is attached or a step runs, and wait until it has."""
         if len(self.state.clients) > 1 or not (await self._client.send(StopEngine())).accepted:
             return
+        await self.ended(END_WITHIN)
+
+    async def ended(self, within: float) -> None:
+        """Wait until the engine has ended the connection, so many seconds at most."""
         if self._reading is not None:
-            await asyncio.wait({self._reading}, timeout=END_WITHIN)
+            await asyncio.wait({self._reading}, timeout=within)
 
     async def run(self, step: str) -> StepState:
         """Run a step and return its state when it is done.
@@ -156,10 +168,10 @@ class Follower:
             ConversionFailed: it is not done; what it had begun is rolled back.
             OutcomeUnknown: it could not be found out in time.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self.state.step(step).status in UNDER_WAY:
-                    await asyncio.sleep(LOOK_EVERY)
+        if self.state.step(step).status in UNDER_WAY:
+            self._ended[step] = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._ended[step]}, timeout=within)
+            del self._ended[step]
         found = self.state.step(step)
         if found.status in UNDER_WAY:
             raise OutcomeUnknown(
@@ -168,7 +180,7 @@ class Follower:
                 advice="`pgrecast status` tells what it finds out.",
             )
         if found.status is not StepStatus.DONE:
-            raise ConversionFailed(f"The engine died, and another has looked: {found.summary}", advice="Run it again.")
+            raise ConversionFailed(f"The engine died, and another has looked: {found.summary}", state="")
         return found
 
     async def command(self, command: Command) -> None:
@@ -208,7 +220,9 @@ class Follower:
             task = asyncio.create_task(self._reply(event.question), name=f"answer {event.question.id}")
             self._replying.add(task)
             task.add_done_callback(self._replying.discard)
-        if isinstance(event, StepFinished | StepFailed):
+        if isinstance(event, StepFinished | StepFailed) or (
+            isinstance(event, StepReconciled) and event.outcome != "undecided"
+        ):
             ended = self._ended.get(event.step)
             if ended is not None and not ended.done():
                 ended.set_result(event)

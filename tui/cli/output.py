@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from core.errors import PgrecastError
@@ -38,7 +39,8 @@ class Output:
             print(text)
 
     def progress(self, text: str) -> None:
-        print(redactor.redact(text), file=sys.stderr, flush=True)
+        with suppress(OSError):  # whoever read it has gone; the work goes on
+            print(redactor.redact(text), file=sys.stderr, flush=True)
 
     def error(self, error: PgrecastError) -> None:
         """An error in its three parts, and as the JSON document where one is due."""

@@ -7,11 +7,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.engine.handover import CONVERSION, RECOVERY
 from core.engine.process import is_served
 from core.errors import ConfigurationError, UsageError
+from core.events import RunOpened
 from core.journal import FILE as JOURNAL
+from core.journal import read_journal
 from core.postgres.targets import connection_spec
 from core.settings import Settings
+
+KINDS = {"conversion": CONVERSION}
+"""Where the runbook of a run that is no recovery is, by the kind that its journal names."""
 
 CONVERSIONS = "conversions"
 """Below it are the one-step runs of `convert --dsn`, so that none of them is taken for a recovery."""
@@ -65,6 +71,15 @@ def existing_run(named: Path | None, settings: Settings) -> Path:
         )
     serving = [run for run in runs if is_served(run)]
     return (serving or runs)[-1]
+
+
+def runbook_of(directory: Path) -> str:
+    """Where the runbook of the run in the directory is, as `Handover.runbook`; the recovery's for a run not begun."""
+    if not (directory / JOURNAL).exists():
+        return RECOVERY
+    first = next(read_journal(directory), None)
+    kind = first.event.runbook if first is not None and isinstance(first.event, RunOpened) else ""
+    return KINDS.get(kind, RECOVERY)
 
 
 def conversion_run(named: Path | None, settings: Settings, database: str, now: datetime) -> Path:
