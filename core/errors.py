@@ -15,6 +15,9 @@ Every error tells three things: what happened, what state the database is in now
     ├── NeedsPerson             committed, and something after it needs a person      exit 5
     ├── JournalError            the run's journal cannot be read or written           exit 1
     ├── EngineError             the engine cannot be reached or refused the command   exit 1
+    ├── HostingError            the host did not do what was asked                    exit 1
+    │   └── HostingOutcomeUnknown   whether it has changed anything is not known      exit 1
+    ├── BackupError             a backup failed, is damaged, or differs               exit 1
     ├── EmbeddedServerError     the embedded server does not start, answer or stop    exit 1
     └── MigrationFailed         a revision failed (core.revisions.upgrade), 5 if something of the run is committed
 """
@@ -109,6 +112,10 @@ class EngineError(PgrecastError):
 
 class HostingError(PgrecastError):
     """The host, or a command that stands for it, did not do what was asked, or cannot be reached."""
+
+
+class HostingOutcomeUnknown(HostingError):
+    """The host was asked to change something, and whether it has is not known: look before it is asked again."""
 
 
 class BackupError(PgrecastError):

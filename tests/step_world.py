@@ -28,6 +28,8 @@ from core.events import (
     Record,
     StepSaid,
 )
+from core.hosting.factory import host_of
+from core.hosting.interface import Host
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.identity import Identity
 from core.runbook.state import RunState, fold
@@ -44,6 +46,7 @@ class StepWorld:
         specs: connections by target.
         answers: for a question, the name of the choice taken; None lets every question expire into its default.
         entering: for a question that asks for a value, the value; None enters nothing.
+        host: the host of the run; None makes the one of the settings, without a key.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class StepWorld:
         specs: Mapping[str, ConnectionSpec],
         answers: Answer | None = None,
         entering: Entering | None = None,
+        host: Host | None = None,
     ) -> None:
         self.step = "0.0"
         self.settings = settings
@@ -60,6 +64,7 @@ class StepWorld:
         self.specs = dict(specs)
         self.answers = answers
         self.entering = entering
+        self._host = host
         self.state = RunState()
         self.events: list[Event] = []
         self.readings: list[Reading] = []
@@ -77,6 +82,10 @@ class StepWorld:
             return self.specs[name], await identify(connection)
         finally:
             connection.terminate()
+
+    async def host(self) -> Host:
+        self._host = self._host or host_of(self.settings.hosting, None)
+        return self._host
 
     async def publish(self, event: Event) -> None:
         self.record(event)

@@ -10,10 +10,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from core.engine.evidence import store
+from core.engine.hosting import RunHost
 from core.engine.hub import Hub
 from core.engine.questions import Questions
 from core.engine.targets import Targets, identified, recorded
 from core.events import ENGINE, Choice, Event, FactRecorded, FileRecorded, Json, Reading, StepSaid
+from core.hosting.interface import Host
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
 from core.runbook.state import RunState
@@ -23,8 +25,11 @@ from core.settings import Settings
 class EngineContext:
     """One step's context, for one attempt."""
 
-    def __init__(self, step: str, hub: Hub, settings: Settings, targets: Targets, questions: Questions) -> None:
+    def __init__(
+        self, step: str, hub: Hub, settings: Settings, targets: Targets, host: RunHost, questions: Questions
+    ) -> None:
         self._step = step
+        self._host = host
         self._hub = hub
         self._settings = settings
         self._targets = targets
@@ -54,6 +59,9 @@ class EngineContext:
         else:
             recorded(known).require(found.identity)
         return found.spec, found.identity
+
+    async def host(self) -> Host:
+        return await self._host.get()
 
     async def publish(self, event: Event) -> None:
         await self._hub.publish(ENGINE, event)

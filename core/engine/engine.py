@@ -13,6 +13,7 @@ from pathlib import Path
 from core.engine.address import EngineLock
 from core.engine.commands import Commands
 from core.engine.context import EngineContext
+from core.engine.hosting import RunHost
 from core.engine.hub import Hub, Session
 from core.engine.log import open_log
 from core.engine.opening import Opening
@@ -49,10 +50,11 @@ class Engine:
         self._log, self._close_log = open_log(run_directory)
         self._lock = EngineLock(run_directory)
         self._hub = Hub(run_directory, self._log)
+        self._host = RunHost(settings)
         self._questions = Questions(self._hub, two_person=settings.run.two_person)
 
         def context(step: Step) -> EngineContext:
-            return EngineContext(step.id, self._hub, settings, targets, self._questions)
+            return EngineContext(step.id, self._hub, settings, targets, self._host, self._questions)
 
         self._opening = Opening(self._hub, targets)
         self._reconciler = Reconciler(self._hub, runbook, context)
@@ -120,6 +122,7 @@ class Engine:
         await self._close()
 
     async def _close(self) -> None:
+        await self._host.close()
         await self._hub.close()
         self._lock.release()
         self._close_log()

@@ -16,6 +16,7 @@ from core.errors import ConfigurationError
 from core.postgres.connect import ConnectionSpec, Tls
 from core.runbook.model import Runbook
 from core.settings import Settings
+from core.settings.hosting import KEY_VARIABLE
 from core.settings.targets import URL_VARIABLES
 
 RECOVERY = "core.runbook.recovery:RECOVERY"
@@ -44,6 +45,7 @@ class Handover:
         plain |= {
             URL_VARIABLES["production"]: self.settings.database_url,
             URL_VARIABLES["test"]: self.settings.database_url_test,
+            KEY_VARIABLE: self.settings.host_api_key,
         }
         return json.dumps(
             {

@@ -1,7 +1,8 @@
 """What a recovery needs of the service around the database, whoever hosts it.
 
-Every call may raise `core.errors.HostingError`; one that the host cannot do at all is not among its `abilities`, and
-whoever would need it makes the step a person's.
+Every call may raise `core.errors.HostingError`, and one that changes something `core.errors.HostingOutcomeUnknown`, when
+it cannot be told whether it has. A call that the host cannot do at all is not among its `abilities`, and whoever would
+need it makes the step a person's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Ability(StrEnum):
     AUTO_DEPLOY = "auto_deploy"
     """Hold deploys that a push would trigger."""
     VARIABLES = "variables"
-    """Read and write environment variables, one at a time."""
+    """Read environment variables, of services and of the groups that services share."""
+    SET_VARIABLES = "set_variables"
+    """Write environment variables, one at a time."""
     DEPLOY = "deploy"
     """Deploy, and say how it stands."""
     ROLLBACK = "rollback"
@@ -139,7 +142,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An export of the database; `url` once it can be downloaded, a secret since it needs no login."""
+    """An export of the database; `url` once it can be downloaded: for the host's own use, a secret since it needs no login."""
 
     id: str
     created_at: datetime
@@ -169,37 +172,61 @@ class Host(Protocol):
         """Ids of the groups of variables that services share; each is an `owner`."""
         ...
 
-    async def set_variable(self, owner: str, name: str, value: SecretStr) -> None: ...
+    async def services_of_group(self, group: str) -> tuple[str, ...]:
+        """Ids of the services that share a group's variables; each takes a change with its next deploy."""
+        ...
+
+    async def set_variable(self, owner: str, name: str, value: SecretStr) -> None:
+        """Write one variable; a service takes it with its next deploy."""
+        ...
+
     async def remove_variable(self, owner: str, name: str) -> None: ...
 
-    async def deploy(self, service: str, commit: str | None = None) -> Deploy: ...
+    async def deploy(self, service: str, commit: str | None = None) -> Deploy:
+        """Begin a deploy, of the latest commit or of that one."""
+        ...
+
     async def deploys(self, service: str, limit: int = 20) -> tuple[Deploy, ...]:
         """The latest deploys, newest first."""
         ...
 
     async def find_deploy(self, service: str, deploy: str) -> Deploy: ...
     async def cancel_deploy(self, service: str, deploy: str) -> None: ...
-    async def roll_back(self, service: str, deploy: str) -> Deploy: ...
+    async def roll_back(self, service: str, deploy: str) -> Deploy:
+        """Begin to go back to an earlier deploy; returns the new one that does it."""
+        ...
+
     async def logs(self, services: Sequence[str], since: datetime, limit: int = 1000) -> tuple[LogLine, ...]:
         """Log lines from then on, oldest first."""
         ...
 
     async def credentials(self) -> tuple[Credential, ...]: ...
-    async def make_credential(self, username: str) -> None: ...
+    async def make_credential(self, username: str) -> None:
+        """Make a user, who becomes the default: `connection` tells the password, once it names that user."""
+        ...
+
     async def remove_credential(self, username: str) -> None: ...
     async def connection(self) -> Connection: ...
 
     async def start_export(self) -> None: ...
-    async def exports(self) -> tuple[Export, ...]: ...
-    async def download_export(self, export: Export, directory: Path) -> Path: ...
-    async def recoverable_since(self) -> datetime | None: ...
+    async def exports(self) -> tuple[Export, ...]:
+        """The exports that there are, newest first."""
+        ...
+
+    async def download_export(self, export: Export, directory: Path) -> Path:
+        """Fetch an export into a directory; returns the file, of mode 0600, which is there only when it is whole."""
+        ...
+
+    async def recoverable_since(self) -> datetime | None:
+        """Since when the database can be recovered to any point in time, None where it cannot be."""
+        ...
 
     async def key_alive(self, key: SecretStr) -> bool:
         """Whether the host takes this API key: True for its 200, False for its 401."""
         ...
 
     async def use_key(self, key: SecretStr) -> None:
-        """Use this API key from now on."""
+        """Use this API key from now on; it stays in memory only."""
         ...
 
     async def close(self) -> None: ...

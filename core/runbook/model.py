@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pydantic import SecretStr
 
 from core.events import Choice, Event, Json, Reading
+from core.hosting.interface import Host
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
 from core.settings import Settings
@@ -77,6 +78,14 @@ class StepContext(Protocol):
         Raises:
             ConfigurationError: no such target is configured.
             WrongDatabase: it is not the database the run was opened on.
+        """
+        ...
+
+    async def host(self) -> Host:
+        """The one host of the run, which the engine closes; a key given to its `use_key` stays for the steps that follow.
+
+        Raises:
+            ConfigurationError: its API key cannot be read from where the settings say.
         """
         ...
 

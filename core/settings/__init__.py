@@ -24,11 +24,12 @@ from core.settings.base import default_config
 from core.settings.console import ConsoleSettings
 from core.settings.conversion import CheckSettings, ConversionSettings
 from core.settings.documents import DocumentsSettings, ReleaseSettings
-from core.settings.hosting import HostingSettings
+from core.settings.hosting import KEY_VARIABLE, HostingSettings
 from core.settings.investigation import InvestigationSettings
 from core.settings.monitor import MonitorSettings
 from core.settings.reading import DELIMITER, PREFIX, advice, check_environment, explain, read_configuration
 from core.settings.run import LimitsSettings, RunSettings
+from core.settings.secrets import SecretsSettings
 from core.settings.sections import SECTIONS, TOLD
 from core.settings.service import ServiceSettings
 from core.settings.targets import URL_VARIABLES, TargetName, TargetsSettings
@@ -58,12 +59,24 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     hosting: HostingSettings = HostingSettings()
     monitor: MonitorSettings = MonitorSettings()
+    secrets: SecretsSettings = SecretsSettings()
     alembic: AlembicSettings = AlembicSettings()
     documents: DocumentsSettings = DocumentsSettings()
     release: ReleaseSettings = ReleaseSettings()
     console: ConsoleSettings = ConsoleSettings()
     database_url: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["production"], exclude=True)
     database_url_test: SecretStr | None = Field(default=None, validation_alias=URL_VARIABLES["test"], exclude=True)
+    host_api_key: SecretStr | None = Field(default=None, validation_alias=KEY_VARIABLE, exclude=True)
+
+    def read_host_api_key(self) -> SecretStr | None:
+        """The key of the host's API, from where the settings say or else from the environment; None where there is none. Blocks.
+
+        Raises:
+            ConfigurationError: the file or the command that is named cannot be read, fails, or gives nothing.
+        """
+        if self.hosting.kind != "render":
+            return None
+        return self.hosting.read_api_key() or self.host_api_key
 
     @classmethod
     def settings_customise_sources(

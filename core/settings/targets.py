@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import SecretStr, model_validator
 
 from core.settings.base import Section
-from core.settings.passwords import read_command, read_file
+from core.settings.passwords import Wanted, read_command, read_file
 
 TargetName = Literal["production", "test"]
 URL_VARIABLES: Mapping[TargetName, str] = {"production": "DATABASE_URL", "test": "DATABASE_URL_TEST"}
@@ -41,10 +41,11 @@ class TargetSettings(Section):
         Raises:
             ConfigurationError: the file or the command cannot be read, fails, or gives nothing.
         """
+        wanted = Wanted("password", f"of the {name} database", f"[targets.{name}]")
         if self.password_file is not None:
-            return read_file(name, self.password_file.expanduser())
+            return read_file(wanted, self.password_file.expanduser())
         if self.password_command:
-            return read_command(name, self.password_command)
+            return read_command(wanted, self.password_command)
         return None
 
 
