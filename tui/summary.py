@@ -12,10 +12,12 @@ from enum import StrEnum
 from core.errors import PgrecastError
 from core.events import Json, Question
 from core.postgres.connection_spec import ConnectionSpec
+from core.runbook.facts import DOWNTIME_SECONDS
 from core.runbook.gates import needs, reports
 from core.runbook.model import GateReport, Runbook, Step, StepKind, Task
 from core.runbook.state import ConversionState, PhaseState, RunState, StepState, StepStatus
 from core.runbook.timeline import TaskTime, downtime, task_time
+from core.runbook.timetable import timetable
 from core.runbook.way_back import way_back as core_way_back
 from core.runbook.window import chosen_window
 from core.settings import Settings
@@ -296,8 +298,8 @@ def way_back(state: RunState, readings: Readings) -> str:
     target = main_target(state)
     running = next((c.step for c in state.conversions.values() if c.target == target and c.outcome is None), "")
     seconds = _figure(running, "rollback_seconds", readings)
-    found = window(state)
-    return str(core_way_back(state, target=target, rollback_seconds=seconds, window_end=found[1] if found else None))
+    found = chosen_window(state)
+    return str(core_way_back(state, target=target, rollback_seconds=seconds, window_end=found.end if found else None))
 
 
 # --- the run -----------------------------------------------------------------------------------------------------------
@@ -329,21 +331,38 @@ def configured_targets(settings: Settings) -> dict[str, str]:
     return found
 
 
-def window(state: RunState) -> tuple[datetime, datetime] | None:
-    """Begin and end of the maintenance window, once it is a fact."""
-    found = chosen_window(state)
-    return (found.start, found.end) if found else None
-
-
 def window_clock(state: RunState, now: datetime) -> str:
-    """Until the window opens, then until it closes."""
-    found = window(state)
-    if found is None:
+    """Until the window opens, then until the last moment to turn back, then until it closes; nothing once all serves again."""
+    found = timetable(state)
+    if found is None or _served_since(found.window.start, state):
         return ""
-    start, end = found
-    if now < start:
-        return text.countdown(start - now)
-    return f"window closes in {text.duration(end - now)}" if now < end else "the window is over"
+    if now < found.window.start:
+        return text.countdown(found.window.start - now)
+    if now < found.turn_back and found.turn_back < found.window.end:
+        return f"turn back within {text.duration(found.turn_back - now)}"
+    if now < found.window.end:
+        return f"window closes in {text.duration(found.window.end - now)}"
+    return "the window is over"
+
+
+def _served_since(start: datetime, state: RunState) -> bool:
+    """Whether the service was proved to serve again within the window, or after it."""
+    at = state.fact_times.get(DOWNTIME_SECONDS)
+    return at is not None and at >= start
+
+
+def window_words(state: RunState, settings: Settings) -> list[str]:
+    """The window, and what must happen by when, a sentence each."""
+    found = timetable(state)
+    if found is None:
+        return []
+    latest = f"latest start of the conversion {text.moment(found.latest_start)}"
+    turn = f"latest moment to turn back {text.moment(found.turn_back)}"
+    return [
+        f"{found.window.here_too(settings.window.zone)}; {found.fit_words}",
+        f"{latest}; {turn}",
+        f"expected: {found.expected}",
+    ]
 
 
 def present(state: RunState, me: str | None) -> str:

@@ -284,10 +284,12 @@ def _after_commit(step: str, plan: Plan, cannot_undo: str) -> str:
 
 
 def _deadline(context: StepContext, target: TargetName, plan: Plan) -> datetime | None:
-    """When production's window ends, unless that was overridden. A way back is not cut short."""
+    """When production's window ends; one that was overridden bounds nothing once it is over. A way back is not cut short."""
     window = chosen_window(context.state)
+    if window is None or target != "production" or plan.goal is not None:
+        return None
     overridden = "window" in context.state.overrides.get(context.step, {})
-    return window.end if window and target == "production" and plan.goal is None and not overridden else None
+    return None if overridden and window.end <= datetime.now(UTC) else window.end
 
 
 def execution_options(settings: Settings, *, deadline: datetime | None = None) -> ExecutionOptions:

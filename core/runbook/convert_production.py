@@ -27,6 +27,7 @@ from core.runbook.planning import Planned
 from core.runbook.rehearsal import Rehearsal, not_rehearsed
 from core.runbook.sessions import count_sessions
 from core.runbook.staged import ENUMERATED
+from core.runbook.timetable import timetable
 from core.runbook.words import counted, span
 
 REHEARSAL_STEP = "5.1"
@@ -51,12 +52,25 @@ async def convert_production(context: StepContext) -> str:
                 *(f"{report.name}: {report.value}" for report in open_),
                 *(("Every statement was rehearsed.",) if not missing else ()),
             ),
-            details=tuple(f"Overridden: {report.name}: {report.value} ({reason})" for report, reason in overridden),
+            details=(
+                *_times(context),
+                *(f"Overridden: {report.name}: {report.value} ({reason})" for report, reason in overridden),
+            ),
             warnings=unrehearsed(missing),
             history=rehearsal.timings,
         )
 
     return await finish(context, await convert(context, "production", decided_request(context), prepare=prepare))
+
+
+def _times(context: StepContext) -> tuple[str, ...]:
+    found = timetable(context.state)
+    if found is None:
+        return ()
+    return (
+        f"The window: {found.window.here_too(context.settings.window.zone)}; what still runs at its end is rolled back.",
+        f"Latest start of the conversion and latest moment to turn back: {found} ({found.expected}).",
+    )
 
 
 def require_open(context: StepContext, now: datetime) -> tuple[list[GateReport], list[tuple[GateReport, str]]]:

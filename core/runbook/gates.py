@@ -27,8 +27,8 @@ from core.runbook.facts import (
 from core.runbook.model import Gate, GateReport, Step
 from core.runbook.sessions import OtherSessions
 from core.runbook.state import RunState, StepStatus
+from core.runbook.timetable import timetable
 from core.runbook.way_back import Way, way_back
-from core.runbook.window import chosen_window
 from core.runbook.words import age, counted, limit
 from core.settings import Settings
 
@@ -154,19 +154,25 @@ def rehearsal(state: RunState, settings: Settings, now: datetime) -> GateReport:
 
 
 def window(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open within the window that was chosen, until so little of it is left that turning back would not fit in any more."""
     condition = "an open window"
 
     def report(value: str, *, open_: bool = False) -> GateReport:
         return GateReport("window", condition, open=open_, value=value, opens="6.1", overridable=not open_)
 
-    found = chosen_window(state)
-    if found is None:
+    times = timetable(state)
+    if times is None:
         return report("none chosen yet")
+    found = times.window
     if now < found.start:
         return report(f"opens in {age(found.start - now)}: {found}")
     if now >= found.end:
         return report(f"was over {age(now - found.end)} ago: {found}")
-    return report(f"open for {age(found.end - now)} more: {found}", open_=True)
+    if not times.fits:
+        return report(f"{times.fit_words} to convert in and to turn back: {found}")
+    if now > times.latest_start:
+        return report(f"too late to begin for {age(now - times.latest_start)}: {found}; {times}")
+    return report(f"open for {age(found.end - now)} more: {found}; {times}", open_=True)
 
 
 def maintenance(state: RunState, settings: Settings, now: datetime) -> GateReport:

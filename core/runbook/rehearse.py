@@ -57,7 +57,7 @@ async def rehearse(context: StepContext) -> str:
     except ProofFailed:
         await context.fact(REHEARSAL_PROVED, False)
         raise
-    await context.fact(REHEARSAL_SECONDS, result.seconds)
+    await context.fact(REHEARSAL_SECONDS, result.working_seconds)
     await context.fact(REHEARSAL_OUTCOME, result.outcome)
     if result.trouble:
         raise result.trouble

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.runbook.facts import CONVERSION_UNDOABLE
+from core.runbook.facts import CONVERSION_UNDOABLE, RESTORE_SECONDS
 from core.runbook.state import ConversionState, RunState
 
 MIGRATING_STEPS: Mapping[str, str] = {"production": "7.5", "test": "5.3"}
@@ -71,7 +71,7 @@ def way_back(
             if conversion.undoes:
                 return WayBack(Way.NOTHING)
             if _migrated_since(state, conversion) or _is_known_to_stay(state, conversion):
-                return WayBack(Way.BACKUP)
+                return _within(Way.BACKUP, state.facts.get(RESTORE_SECONDS), window_end)
             return _within(Way.REVERSE, conversion.seconds, window_end)
         case _:
             return WayBack(Way.UNKNOWN)

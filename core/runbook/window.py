@@ -1,27 +1,28 @@
-"""Task 6: the maintenance window, proposed by the settings, chosen by the operator, and kept as a fact."""
+"""The maintenance window: proposed by the settings, or written by the operator, and read back from the run's facts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from typing import Any, cast, get_args
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from typing import Any, Final, cast, get_args
 
-from core.errors import Refused
-from core.events import Choice
+from core.errors import UsageError
+from core.events import Json
 from core.runbook.facts import WINDOW_CHOSEN
-from core.runbook.model import StepContext
 from core.runbook.state import RunState
-from core.runbook.words import limit
 from core.settings.window import Weekday, WindowSettings
 
-NOW = "now"
-LATER = "later"
-PROPOSED = 4
-"""Windows among which is chosen."""
+HOW_TO_WRITE: Final = (
+    'begin in UTC, then the end or the length: "2026-03-07 02:00 to 04:00" or "2026-03-07 02:00 for 90 min"'
+)
 
-TIME = timedelta(hours=8)
-"""Long enough to ask colleagues."""
+_WRITTEN: Final = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)[ T](?P<start>\d\d:\d\d)(?:\s*(?:UTC|Z))?"
+    r"(?:\s+(?:to\s+(?P<end>\d\d:\d\d)(?:\s*(?:UTC|Z))?|for\s+(?P<length>\d+)\s*(?P<unit>min|h)))?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,20 @@ class Window:
         return _times(self.start, self.end, "UTC")
 
     @property
-    def here_too(self) -> str:
-        """The same, and in the time zone of this machine, where that is another: `... UTC (03:00 to 05:00 CET)`."""
-        start, end = self.start.astimezone(), self.end.astimezone()
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+    @property
+    def fact(self) -> Json:
+        return {"start": self.start.isoformat(), "end": self.end.isoformat()}
+
+    def here_too(self, zone: tzinfo | None) -> str:
+        """The same, and in another time zone, where that differs: `... UTC (03:00 to 05:00 CET)`.
+
+        Args:
+            zone: None for this machine's.
+        """
+        start, end = self.start.astimezone(zone), self.end.astimezone(zone)
         if start.utcoffset() == end.utcoffset() == timedelta(0):
             return str(self)
         return f"{self} ({_times(start, end, end.tzname() or 'here', dated=start.date() != self.start.date())})"
@@ -74,34 +86,27 @@ def proposed_windows(now: datetime, wanted: WindowSettings) -> Iterator[Window]:
         date += timedelta(days=1)
 
 
-async def choose_window(context: StepContext) -> str:
-    """Ask which of the next windows it is to be, and record it.
+def written_window(text: str, now: datetime, wanted: WindowSettings) -> Window:
+    """The window that a person has written, as `HOW_TO_WRITE` says; as long as the settings say when no end is written.
 
     Raises:
-        Refused: none was chosen.
+        UsageError: it cannot be read, or is over already.
     """
-    now, wanted = datetime.now(UTC), context.settings.window
-    proposed = [window for window, _ in zip(proposed_windows(now, wanted), range(PROPOSED), strict=False)]
-    known = chosen_window(context.state)
-    answer = await context.ask(
-        "When is production converted?",
-        (
-            *(Choice(name=f"{window.start:%Y-%m-%dT%H:%MZ}", label=window.here_too) for window in proposed),
-            Choice(name=NOW, label=f"Now, for {limit(wanted.duration)}", consequence="The window is open at once."),
-            Choice(name=LATER, label="Decide later", consequence="Nothing is changed."),
-        ),
-        default=LATER,
-        expires_in=TIME,
-        details=(
-            *((f"Chosen so far: {known.here_too}.",) if known else ()),
-            "Other days, times and lengths: [window] in the settings.",
-            "What still runs in the transaction when the window ends is cancelled and rolled back.",
-        ),
-        way_back="Nothing is changed by choosing; the step can be run again.",
-    )
-    if answer == LATER:
-        raise Refused("No window was chosen.", advice="Run the step again when it is known.")
-    now = datetime.now(UTC).replace(microsecond=0)
-    chosen = next((w for w in proposed if f"{w.start:%Y-%m-%dT%H:%MZ}" == answer), Window(now, now + wanted.duration))
-    await context.fact(WINDOW_CHOSEN, {"start": chosen.start.isoformat(), "end": chosen.end.isoformat()})
-    return chosen.here_too
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is no window.", advice=f"Write its {HOW_TO_WRITE}.")
+    try:
+        start = datetime.combine(datetime.fromisoformat(found["date"]).date(), time.fromisoformat(found["start"]), UTC)
+        end = start + wanted.duration
+        if found["end"]:
+            end = datetime.combine(start.date(), time.fromisoformat(found["end"]), UTC)
+            end += timedelta(days=1) if end <= start else timedelta()
+        elif found["length"]:
+            end = start + int(found["length"]) * timedelta(
+                **{"h": {"hours": 1}, "min": {"minutes": 1}}[found["unit"].lower()]
+            )
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is no window: {error}.", advice=f"Write its {HOW_TO_WRITE}.") from None
+    if end <= max(start, now):
+        raise UsageError(f"{Window(start, end)} is over already.", advice="Write one that is to come.")
+    return Window(start, end)

@@ -19,6 +19,7 @@ from core.postgres.connect import ConnectionSpec
 from core.postgres.fingerprint import compare, fingerprint
 from core.postgres.inspect import inspect
 from core.runbook import facts
+from core.runbook.choose_window import NOW, choose_window
 from core.runbook.convert_production import convert_one, convert_production
 from core.runbook.decide import decide
 from core.runbook.facts import PLAN_FILE, REHEARSAL_FILE, REPORT_FILE, SCRIPT_FILE
@@ -28,7 +29,6 @@ from core.runbook.model import Action
 from core.runbook.questions import ACCEPT, CANCEL, COMMIT, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, ROLLBACK
 from core.runbook.rehearse import rehearse, verify_foreign_keys
 from core.runbook.staged import DYNAMIC, ENUMERATED
-from core.runbook.window import NOW, choose_window
 from core.settings import Settings
 from tests.databases import Database, Server, create_database, drop_database, run_sync
 from tests.sessions import session
@@ -332,7 +332,7 @@ async def test_what_was_decided_about_soft_references_holds_for_the_whole_run(pa
     world = make_world(pair, tmp_path, taking(RETYPE, DYNAMIC))
     await run(world, "2.2", investigate)
     await run(world, "4.1", decide)
-    assert world.state.facts[facts.DECISION_SOFT_REFERENCES] == "all"
+    assert world.state.facts[facts.DECISION_SOFT_REFERENCES] == ["folders.user_id"]
     world.answers = taking(CONVERT, ACCEPT, COMMIT, NOW)  # a second question about them would end in a refusal
     await run(world, "5.1", rehearse)
     await window_and_ticks(world)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from core import events as e
-from core.runbook.facts import WINDOW_CHOSEN
+from core.runbook.facts import DOWNTIME_SECONDS, RESTORE_SECONDS, WINDOW_CHOSEN
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import RunState, StepState, StepStatus, fold_all
 from core.settings import Settings
@@ -135,6 +135,14 @@ def test_the_window_counts_down() -> None:
     assert summary.window_clock(state, client.clock()) == "T-02:14:09"
     assert summary.window_clock(state, start + timedelta(minutes=30)) == "window closes in 1:30:00"
     assert summary.window_clock(state, start + timedelta(hours=3)) == "the window is over"
+    client.say(e.FactRecorded(step="6.5", name=RESTORE_SECONDS, value=1200.5))
+    state = state_of(client)
+    assert summary.window_clock(state, start + timedelta(minutes=30)) == "turn back within 1:09:59"
+    assert summary.window_clock(state, start + timedelta(minutes=100)) == "window closes in 20:00"
+    assert any("latest moment to turn back 2025-" in line for line in summary.window_words(state, Settings()))
+    client.clock.forward(3 * 3600)
+    client.say(e.FactRecorded(step="7.7", name=DOWNTIME_SECONDS, value=60))
+    assert summary.window_clock(state_of(client), start + timedelta(minutes=30)) == ""
 
 
 @pytest.mark.parametrize("value", [True, "soon", {"start": "x", "end": "y"}, {"start": "2025-11-15T02:00:00"}, None])

@@ -175,7 +175,30 @@ def test_the_window_opens_and_closes(now: str, open_: bool, value: str) -> None:
     at = datetime.fromisoformat(f"2026-03-07T{now}+00:00")
     report = gates.window(state(PROVED), Settings(), at)
     assert (report.open, report.overridable) == (open_, not open_)
-    assert report.value == f"{value}: Sat 2026-03-07 02:00 to 04:00 UTC"
+    times = "; start by 04:00:00, turn back by 04:00:00 UTC" if open_ else ""
+    assert report.value == f"{value}: Sat 2026-03-07 02:00 to 04:00 UTC{times}"
+
+
+@pytest.mark.parametrize(
+    ("now", "open_", "value"),
+    [
+        ("03:24:59", True, "open for 35 min more"),
+        ("03:25:01", False, "too late to begin for 1 s"),
+        ("04:00:00", False, "was over 0 s ago"),
+    ],
+)
+def test_a_window_of_which_too_little_is_left(now: str, open_: bool, value: str) -> None:
+    takes = {facts.REHEARSAL_SECONDS: 900.0, facts.RESTORE_SECONDS: 1200}
+    at = datetime.fromisoformat(f"2026-03-07T{now}+00:00")
+    report = gates.window(state({**PROVED, **takes}), Settings(), at)
+    assert (report.open, report.overridable) == (open_, not open_)
+    assert report.value.startswith(value)
+
+
+def test_a_window_that_is_too_short_never_opens() -> None:
+    report = report_of(gates.window, {**PROVED, facts.REHEARSAL_SECONDS: 3600, facts.RESTORE_SECONDS: 4200})
+    assert (report.open, report.overridable) == (False, True)
+    assert report.value == "TOO SHORT by 10 min to convert in and to turn back: Sat 2026-03-07 02:00 to 04:00 UTC"
 
 
 @pytest.mark.parametrize("value", [None, "soon", {}, {"start": "x", "end": "y"}, {"start": "2026-03-07T02:00:00"}])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core import events as e
-from core.runbook.facts import CONVERSION_UNDOABLE
+from core.runbook.facts import CONVERSION_UNDOABLE, RESTORE_SECONDS
 from core.runbook.state import RunState, fold_all
 from core.runbook.way_back import Way, way_back
 
@@ -94,6 +94,10 @@ def test_the_last_moment_to_turn_back_leaves_time_for_it() -> None:
     end = START + timedelta(hours=2)
     assert way_back(after(PLANNED, OPENED), rollback_seconds=10, window_end=end).latest == end - timedelta(seconds=10)
     assert way_back(after(PLANNED, OPENED, COMMITTED), window_end=end).latest == end - timedelta(seconds=60)
+    restored = e.FactRecorded(step="6.5", name=RESTORE_SECONDS, value=300.0)
+    migrated = after(restored, PLANNED, OPENED, COMMITTED, e.StepTicked(step="7.5"))
+    assert way_back(migrated, window_end=end).latest == end - timedelta(seconds=300)
+    assert str(way_back(migrated, window_end=end)) == "only the backup, at the latest at 03:55 UTC"
     assert way_back(after(), window_end=end).latest is None
     assert way_back(after(PLANNED, OPENED), rollback_seconds=10).latest is None
 

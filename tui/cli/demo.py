@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from core.engine.address import NOTE
@@ -37,7 +39,19 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     demo = await bring_up(_directory(given.dir), rows=given.rows, until_gone=until_gone, tell=output.progress)
     migrations = AlembicSettings(project=demo.application, interpreter=sys.executable, migrate_by="console")
     service = settings.service.model_copy(update={"health_url": f"{demo.url}/health"})
-    settings = settings.model_copy(update={"alembic": migrations, "service": service})
+    window = settings.window.model_copy(
+        update={"team": ("Robin Example, on call", "Alex Example, database administrator")}
+    )
+    monitor = settings.monitor.model_copy(
+        update={
+            "duration": timedelta(seconds=6),
+            "interval": timedelta(seconds=1),
+            "alert_command": shlex.join(["tee", "-a", str(run_directory / "alerts.log")]),
+        }
+    )
+    settings = settings.model_copy(
+        update={"alembic": migrations, "service": service, "window": window, "monitor": monitor}
+    )
     handover = Handover(run_directory, settings, given={"production": demo.production, "test": demo.test})
     status = ENDED_BY_SIGNAL
     try:

@@ -13,14 +13,15 @@ from core.engine.process import engine_client
 from core.engine.protocol import TickStep
 from core.errors import PgrecastError, Refused
 from core.events import NOTHING, Question
+from core.runbook.choose_window import NOW
 from core.runbook.facts import LOCATED, MIGRATED_PRODUCTION
 from core.runbook.migrations import MIGRATE, STAMP
 from core.runbook.model import Step
+from core.runbook.prepare_window import ARRIVED, TEAM
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
 from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
-from core.runbook.window import NOW
 from tui.cli.demo_host import Demo
 from tui.cli.follow import Answer, Follower
 from tui.cli.output import Output
@@ -31,7 +32,7 @@ PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet
 CONVERSIONS = ("5.1", "7.3")
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
-CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, REPAIR, DYNAMIC, STAMP, MIGRATE, NOW, NOTHING)
+CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, REPAIR, DYNAMIC, STAMP, MIGRATE, NOW, TEAM, ARRIVED, NOTHING)
 
 MAINTENANCE_ON, MAINTENANCE_OFF = "7.2", "7.7"
 

@@ -18,6 +18,7 @@ from tui.sentences import value_words
 from tui.summary import Readings
 from tui.text import Cell
 
+WINDOW_STEP = "6.1"
 LIVE_LINES = 12
 FACT_LINES = 12
 ROOMY = 90
@@ -106,6 +107,8 @@ def step_detail(
     )
     if through:
         section("It said", said)
+    if task.downtime or task.number == summary.task_of(WINDOW_STEP):
+        section("The window", [(line, "") for line in summary.window_words(state, settings)])
     times = summary.times_words(task_time(task, state, now))
     section("The task", [(f"why: {task.why}", ""), (f"leaves: {task.output}", ""), *((line, "") for line in times)])
     return lines

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.runbook.alerts import has_alert_command
+from core.runbook.choose_window import choose_window
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.window import choose_window
+from core.runbook.prepare_window import name_team, send_test_alert
 
 TASK = Task(
     number=6,
@@ -22,18 +24,41 @@ TASK = Task(
                 "Date: a weekend day (Saturday or Sunday).",
                 "Time: 02:00 to 04:00 UTC, when traffic is low.",
                 "Duration: 2 hours, a buffer for issues included.",
-                "The next windows are proposed; choose one. The conversion starts in it only, and is bound by its end.",
+                "The next windows are proposed; choose one, or write another. The conversion starts in it only, and is bound by its end.",
+                "Leaves a calendar entry (window.ics) and the messages to stakeholders and to the rollback team as evidence.",
             ),
             action=choose_window,
         ),
-        Step("6.2", "Notify stakeholders", StepKind.MANUAL, ("Tell everyone concerned, if there are active users.",)),
+        Step(
+            "6.2",
+            "Notify stakeholders",
+            StepKind.MANUAL,
+            (
+                "Tell everyone concerned, if there are active users.",
+                "Step 6.1 has written the text, message-stakeholders.txt, and the calendar entry, window.ics: copy them from its evidence.",
+            ),
+        ),
         Step(
             "6.3",
             "Prepare the rollback team",
-            StepKind.MANUAL,
-            ("Name who is reachable during the window, if needed.",),
+            StepKind.DECISION,
+            (
+                "Name who is reachable during the window: the team of the settings ([window] team), or others.",
+                "Writes message-rollback-team.txt with their names and the latest moment to turn back: send it to them.",
+            ),
+            action=name_team,
         ),
-        Step("6.4", "Set up monitoring alerts", StepKind.MANUAL, ("Set up the alerts and see one arrive.",)),
+        Step(
+            "6.4",
+            "Set up monitoring alerts",
+            StepKind.AUTOMATIC,
+            (
+                "Set up the alerts and see one arrive.",
+                "With monitor.alert_command set, the step sends a test alert by it; say when it has arrived.",
+            ),
+            action=send_test_alert,
+            requires=has_alert_command,
+        ),
         Step(
             "6.5",
             "Test the restore of the backup",
