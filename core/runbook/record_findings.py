@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import os
-import tempfile
-from collections.abc import Iterable
-from pathlib import Path
-
 import asyncpg
 
 from core.errors import ConfigurationError, Refused
-from core.events import Choice
 from core.runbook.facts import INVESTIGATION_FINGERPRINT
 from core.runbook.markdown import code, table
 from core.runbook.model import StepContext
 from core.runbook.planning import reading
 from core.runbook.procedure import Block, answers, filled, sql_blocks
-from core.runbook.questions import CANCEL, STOP
+from core.runbook.project_file import read_project_file
+from core.runbook.rewriting import Rewrite, write_when_agreed
 from core.runbook.words import counted
 from core.settings import Settings
 
-WRITE = "write"
 MOST_ROWS = 200
 """Rows of a query that are recorded; the rest is said to be left out."""
 RESULTS_FILE = "procedure.md"
@@ -37,11 +30,10 @@ async def record_findings(context: StepContext) -> str:
     path = context.settings.investigation.procedure
     if path is None:
         raise ConfigurationError("No procedure is configured.", advice="Set procedure under [investigation].")
-    path = path.expanduser()
     if INVESTIGATION_FINGERPRINT not in context.state.facts:
         raise Refused("Production was not investigated.", advice="Run step 2.2 first.")
-    text = _read(path)
-    blocks = sql_blocks(text)
+    procedure = read_project_file(path, "procedure under [investigation]")
+    blocks = sql_blocks(procedure.text)
     spec, _ = await context.target("production")
     parts = [f"# {path.name}: its queries on {spec.database}"]
     for block in blocks:
@@ -51,11 +43,11 @@ async def record_findings(context: StepContext) -> str:
         async with reading(spec, context.settings.limits) as connection:
             parts += await _results(connection, block)
     await context.file(RESULTS_FILE, "\n\n".join(parts).encode())
-    changed = filled(text, answers(context.state.facts, context.settings.investigation.key_column))
+    changed = filled(procedure.text, answers(context.state.facts, context.settings.investigation.key_column))
     ran = f"{counted(len(blocks), 'block')} run"
-    if changed == text:
+    if changed == procedure.text:
         return f"{ran}; the template has no blank that the investigation answers"
-    await _write_when_agreed(context, path, text, changed)
+    await write_when_agreed(context, f"Write these findings into {path.name}?", (Rewrite(procedure, changed),))
     return f"{ran}; the template in {path.name} is filled in"
 
 
@@ -88,61 +80,3 @@ async def _some_rows(connection: asyncpg.Connection, statement: str) -> list[asy
         return []
     cursor = await prepared.cursor()
     return await cursor.fetch(MOST_ROWS + 1)
-
-
-async def _write_when_agreed(context: StepContext, path: Path, before: str, after: str) -> None:
-    chosen = await context.ask(
-        f"Write these findings into {path.name}?",
-        (Choice(name=WRITE, label="Write them", consequence="Only the lines shown are changed."), STOP),
-        default=CANCEL,
-        expires_in=context.settings.limits.confirmation,
-        details=tuple(difference(before, after)),
-        way_back="The file as it was is kept as evidence.",
-    )
-    if chosen != WRITE:
-        raise Refused("The findings were not written.", advice="Run the step again, or record them by hand.")
-    if _read(path) != before:
-        raise Refused(f"{path} was changed meanwhile.", advice="Run the step again; it shows the difference anew.")
-    await context.file(f"{path.name}.before", before.encode())
-    write_atomically(path, after)
-
-
-def difference(before: str, after: str) -> Iterable[str]:
-    """The changed lines, as a unified diff without its head."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content, its mode kept: readers see the old or the new, never half.
-
-    Raises:
-        ConfigurationError: it cannot be written; it is as it was.
-    """
-    path = path.resolve()  # a link stays a link
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror}.", advice="Correct its permissions, and run the step again."
-        ) from None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(
-            f"The procedure {path} cannot be read: {reason}.", advice="Correct procedure under [investigation]."
-        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.runbook.documents import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS
 from core.runbook.model import Step, StepKind, Task
 
 TASK = Task(
@@ -32,7 +33,9 @@ TASK = Task(
                 ),
                 "Next steps: what development resumes with.",
             ),
-            built=False,
+            action=TRACKER.update,
+            requires=TRACKER.is_configured,
+            reconcile=TRACKER.reconcile,
         ),
         Step(
             "9.2",
@@ -42,7 +45,9 @@ TASK = Task(
                 "docs/bmad/bmm-workflow-status.md: NEXT_ACTION, NEXT_COMMAND, NEXT_AGENT.",
                 "BLOCKER_RESOLVED: the schema's mismatch (UUID against VARCHAR), conversion complete.",
             ),
-            built=False,
+            action=WORKFLOW_STATUS.update,
+            requires=WORKFLOW_STATUS.is_configured,
+            reconcile=WORKFLOW_STATUS.reconcile,
         ),
         Step(
             "9.3",
@@ -54,7 +59,9 @@ TASK = Task(
                     "revision, its health."
                 ),
             ),
-            built=False,
+            action=DEPLOYMENT_HEALTH.update,
+            requires=DEPLOYMENT_HEALTH.is_configured,
+            reconcile=DEPLOYMENT_HEALTH.reconcile,
         ),
     ),
 )
