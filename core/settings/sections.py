@@ -15,6 +15,7 @@ from core.settings.hosting import HostingSettings
 from core.settings.investigation import InvestigationSettings
 from core.settings.monitor import MonitorSettings
 from core.settings.run import LimitsSettings, RunSettings
+from core.settings.secrets import SecretsSettings
 from core.settings.service import ServiceSettings
 from core.settings.targets import TargetsSettings
 from core.settings.window import WindowSettings
@@ -31,6 +32,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "service": ServiceSettings,
     "hosting": HostingSettings,
     "monitor": MonitorSettings,
+    "secrets": SecretsSettings,
     "alembic": AlembicSettings,
     "documents": DocumentsSettings,
     "release": ReleaseSettings,
@@ -47,6 +49,7 @@ TOLD = (
     "window",
     "service",
     "hosting",
+    "secrets",
     "alembic",
     "documents",
     "release",

@@ -1,0 +1,157 @@
+"""Local files with a login in them (.env and the like): only user and password change, everything else stays."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from core.errors import ConfigurationError
+from core.redaction import redactor
+from core.secrets.login import Login
+from core.secrets.private_files import replace_file, write_new
+from core.secrets.scan import files_below
+from core.secrets.urls import holds, replace_login
+
+LARGEST = 1024 * 1024
+"""Bytes of a file that is looked at."""
+
+BACKUP = ".before-rotation"
+
+_COMMENT = re.compile(r"\s*#")
+_ASSIGNED = re.compile(
+    r"(?P<head>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*)(?P<quote>['\"]?)"
+    r"(?P<value>[^'\"\s#]+)(?P=quote)(?P<tail>\s*(?:#.*)?)"
+)
+_USER_NAME = re.compile(r"USER(?:NAME)?$|ROLE$|LOGIN$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a file would become.
+
+    Attributes:
+        before, after: its content.
+        count: places that change.
+        left: numbers of the lines, comments aside, in which the old password would still stand.
+    """
+
+    path: Path
+    before: str = field(repr=False)
+    after: str = field(repr=False)
+    count: int
+    left: tuple[int, ...] = ()
+
+    @property
+    def difference(self) -> tuple[str, ...]:
+        """The changed lines, as a diff without its head, every secret masked."""
+        lines = difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), lineterm="", n=0)
+        return tuple(redactor.redact(line) for line in lines if not line.startswith(("---", "+++", "@@")))
+
+
+def plan_rewrite(path: Path, old: Login, new: Login, *, other_hosts: Collection[str] = ()) -> Rewrite | None:
+    """What the file becomes with the new login; None when the old one is not in it.
+
+    Args:
+        path: a file of assignments, or a password file (whose first line is the password).
+        other_hosts: URLs with these hosts stay.
+
+    Raises:
+        ConfigurationError: it cannot be read, is no text, or is larger than such files are.
+    """
+    before = _read(path)
+    lines = before.splitlines(keepends=True)
+    changed = [line if _COMMENT.match(line) else _line(line, old, new, other_hosts) for line in lines]
+    if changed != lines and old.user != new.user:
+        changed = [line if _COMMENT.match(line) else _user_line(line, old, new) for line in changed]
+    after = "".join(changed)
+    left = tuple(n for n, line in enumerate(changed, 1) if not _COMMENT.match(line) and holds(line, old))
+    if after == before and not left:
+        return None
+    return Rewrite(path, before, after, sum(a != b for a, b in zip(lines, changed, strict=True)), left)
+
+
+def _line(line: str, old: Login, new: Login, other_hosts: Collection[str]) -> str:
+    found = _ASSIGNED.fullmatch(line.rstrip("\r\n"))
+    if found is not None and found["value"] == old.password.get_secret_value():
+        ending = line[len(line.rstrip("\r\n")) :]
+        value = new.password.get_secret_value()
+        return f"{found['head']}{found['quote']}{value}{found['quote']}{found['tail']}{ending}"
+    return replace_login(line, old, new, other_hosts=other_hosts).text
+
+
+def _user_line(line: str, old: Login, new: Login) -> str:
+    """`PGUSER=…` and the like, in a file in which the password was this login's."""
+    found = _ASSIGNED.fullmatch(line.rstrip("\r\n"))
+    if found is None or found["value"] != old.user or not _USER_NAME.search(found["name"]):
+        return line
+    ending = line[len(line.rstrip("\r\n")) :]
+    return f"{found['head']}{found['quote']}{new.user}{found['quote']}{found['tail']}{ending}"
+
+
+def write(rewrite: Rewrite) -> Path:
+    """Put a backup beside the file, mode 0600, and replace the file, its mode and owner kept; returns the backup's path.
+
+    Raises:
+        ConfigurationError: the file was changed since, or cannot be written; it is as it was.
+    """
+    path = rewrite.path.resolve()  # a link stays a link
+    try:
+        if _read(path) != rewrite.before:
+            raise ConfigurationError(
+                f"{rewrite.path} was changed meanwhile.", advice="Run the step again; it shows the difference anew."
+            )
+        backup = _backup(path, rewrite.before.encode())
+        replace_file(path, rewrite.after.encode(), like=path.stat())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{rewrite.path} cannot be written: {error.strerror}.",
+            advice="Correct its permissions, and run the step again; the files that are through are left alone then.",
+        ) from None
+    return backup
+
+
+def _backup(path: Path, content: bytes) -> Path:
+    for number in range(1, 1000):
+        backup = path.with_name(f"{path.name}{BACKUP}{'' if number == 1 else f'-{number}'}")
+        try:
+            write_new(backup, content)
+        except FileExistsError:
+            if backup.read_bytes() == content:  # of an attempt that was interrupted
+                return backup
+            continue
+        return backup
+    raise ConfigurationError(f"There are a thousand backups of {path} already.", advice="Remove what is old.")
+
+
+def find_env_files(folder: Path, *, most: int = 200) -> tuple[Path, ...]:
+    """Files called .env, .env.* or *.env below a folder, backups of ours left out; `most` of them at most."""
+    return tuple(islice((path for path in files_below(folder) if _is_env_file(path.name)), most))
+
+
+def _is_env_file(name: str) -> bool:
+    return (name == ".env" or name.startswith(".env.") or name.endswith(".env")) and BACKUP not in name
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ConfigurationError(f"{path} is larger than {LARGEST} bytes.", advice="Change it by hand.")
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"{path} cannot be read: {reason}.", advice="Correct env_files under [secrets]."
+        ) from None
+
+
+def texts(rewrites: Iterable[Rewrite]) -> tuple[str, ...]:
+    """The differences of several files, each below its name."""
+    lines: list[str] = []
+    for rewrite in rewrites:
+        lines += [str(rewrite.path), *(f"  {line}" for line in rewrite.difference)]
+        lines += [f"  line {n}: still holds the old password; change it by hand" for n in rewrite.left]
+    return tuple(lines)
