@@ -23,8 +23,8 @@ BACKUP = ".before-rotation"
 
 _COMMENT = re.compile(r"\s*#")
 _ASSIGNED = re.compile(
-    r"(?P<head>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*)(?P<quote>['\"]?)"
-    r"(?P<value>[^'\"\s#]+)(?P=quote)(?P<tail>\s*(?:#.*)?)"
+    r"(?P<head>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*)"
+    r"(?:(?P<quote>['\"])(?P<quoted>[^'\"]+)(?P=quote)|(?P<bare>[^\s'\"]+))(?P<tail>\s*(?:\s#.*)?)"
 )
 _USER_NAME = re.compile(r"USER(?:NAME)?$|ROLE$|LOGIN$", re.IGNORECASE)
 
@@ -75,21 +75,25 @@ def plan_rewrite(path: Path, old: Login, new: Login, *, other_hosts: Collection[
 
 
 def _line(line: str, old: Login, new: Login, other_hosts: Collection[str]) -> str:
-    found = _ASSIGNED.fullmatch(line.rstrip("\r\n"))
-    if found is not None and found["value"] == old.password.get_secret_value():
-        ending = line[len(line.rstrip("\r\n")) :]
-        value = new.password.get_secret_value()
-        return f"{found['head']}{found['quote']}{value}{found['quote']}{found['tail']}{ending}"
-    return replace_login(line, old, new, other_hosts=other_hosts).text
+    changed = _assigned(line, old.password.get_secret_value(), new.password.get_secret_value())
+    return changed if changed is not None else replace_login(line, old, new, other_hosts=other_hosts).text
 
 
 def _user_line(line: str, old: Login, new: Login) -> str:
     """`PGUSER=…` and the like, in a file in which the password was this login's."""
     found = _ASSIGNED.fullmatch(line.rstrip("\r\n"))
-    if found is None or found["value"] != old.user or not _USER_NAME.search(found["name"]):
-        return line
-    ending = line[len(line.rstrip("\r\n")) :]
-    return f"{found['head']}{found['quote']}{new.user}{found['quote']}{found['tail']}{ending}"
+    named = found is not None and _USER_NAME.search(found["name"])
+    return (_assigned(line, old.user, new.user) if named else None) or line
+
+
+def _assigned(line: str, old: str, new: str) -> str | None:
+    """The line with another value, where the old one is the whole of what it assigns."""
+    plain = line.rstrip("\r\n")
+    found = _ASSIGNED.fullmatch(plain)
+    if found is None or old not in (found["quoted"], found["bare"]):
+        return None
+    quote = found["quote"] or ""
+    return f"{found['head']}{quote}{new}{quote}{found['tail']}{line[len(plain) :]}"
 
 
 def write(rewrite: Rewrite) -> Path:

@@ -101,7 +101,7 @@ async def test_it_is_bounded_and_says_so(project: Path) -> None:
     git(project, "add", ".")
     git(project, "commit", "-q", "-m", "many")
     found = await scan(project, [SecretStr(LEAKED)], limits=Limits(findings=10, history=200))
-    assert (len(found.findings), found.more) == (10, 40)
+    assert (len(found.findings), found.more) == (10, 41)
     assert any("the newest" in note for note in found.notes)
 
 
