@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -35,7 +36,11 @@ _IDLE_BOUNDS = {"idle_session_timeout": 14, "transaction_timeout": 17}
 
 
 class Session(asyncpg.Connection):
-    """A connection whose client side, too, notices when the other end is gone."""
+    """A connection whose client side, too, notices when the other end is gone.
+
+    A server that ends an idle session says so before it closes the connection. What is asked in between meets asyncpg's
+    protocol out of step (InternalClientError); here that is the lost connection that it is.
+    """
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *args: Any, **kwargs: Any) -> None:
         super().__init__(protocol, transport, *args, **kwargs)
@@ -51,6 +56,27 @@ class Session(asyncpg.Connection):
                 if hasattr(socket, option):  # macOS has them by other names
                     sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
             self._socket = sock
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        with self._in_step():
+            return await super().execute(query, *args, timeout=timeout)
+
+    # What every fetch, cursor and prepared statement comes down to; asyncpg has no public place for it.
+    async def _execute(self, *args: Any, **kwargs: Any) -> Any:
+        with self._in_step():
+            return await super()._execute(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+    async def _prepare(self, *args: Any, **kwargs: Any) -> Any:
+        with self._in_step():
+            return await super()._prepare(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+    @contextmanager
+    def _in_step(self) -> Generator[None]:
+        try:
+            yield
+        except asyncpg.InternalClientError as error:
+            self.terminate()
+            raise asyncpg.ConnectionDoesNotExistError("the server has ended the session") from error
 
     @property
     def keepalive_seconds(self) -> int | None:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import asyncpg
@@ -252,6 +252,43 @@ async def test_a_lost_connection_is_told_from_a_refused_statement(database: Data
         await connection.fetch("SELECT 1")
     assert lost(gone.value)
     assert not lost(refused.value)
+
+
+async def test_a_session_that_ends_before_its_connection_is_lost(database: Database) -> None:
+    """The server's last words are here, the connection's end is not yet: asyncpg is out of step then."""
+
+    writers: list[asyncio.StreamWriter] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def held_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection(database.spec.host, database.spec.port)
+        writers.extend((writer, to_server))
+
+        async def passed_on(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while data := await source.read(65536):
+                    to.write(data)
+
+        tasks.extend(asyncio.create_task(passed_on(*way)) for way in ((reader, to_server), (from_server, writer)))
+
+    relay = await asyncio.start_server(held_open, "127.0.0.1", 0)
+    through = replace(database.spec, host="127.0.0.1", port=relay.sockets[0].getsockname()[1])
+    admin = await database.superuser_connect()
+    try:
+        for ask in ("fetch", "execute", "prepare"):
+            connection = await connect(through)
+            await admin.execute("SELECT pg_terminate_backend($1, 5000)", connection.get_server_pid())
+            await asyncio.sleep(0.05)  # until the last words have arrived
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)) as gone:
+                await getattr(connection, ask)("SELECT 1")
+            assert lost(gone.value)
+            assert connection.is_closed()
+    finally:
+        await admin.close()
+        relay.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*tasks)
 
 
 async def test_names_are_quoted_as_the_server_does(database: Database) -> None:
