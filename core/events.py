@@ -165,6 +165,23 @@ class StepUnticked(_Model):
     note: str = ""
 
 
+class AlarmRaised(_Model):
+    """Something that a running step watches has turned bad; the step goes on. One of a name stands for its latest."""
+
+    kind: Literal["alarm_raised"] = "alarm_raised"
+    step: str
+    name: str
+    """What turned bad: `health`, `locks`."""
+    what: str
+    advice: str
+
+
+class AlarmCleared(_Model):
+    kind: Literal["alarm_cleared"] = "alarm_cleared"
+    step: str
+    name: str
+
+
 class NoteAdded(_Model):
     kind: Literal["note_added"] = "note_added"
     task: int
@@ -412,6 +429,8 @@ Event = Annotated[
     | StepReconciled
     | StepTicked
     | StepUnticked
+    | AlarmRaised
+    | AlarmCleared
     | NoteAdded
     | FactRecorded
     | FileRecorded

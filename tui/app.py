@@ -24,7 +24,7 @@ from core.redaction import redactor
 from core.runbook.model import Runbook
 from core.runbook.state import StepStatus
 from core.settings import Settings
-from tui import style, text
+from tui import style, summary, text
 from tui.actions import Action, key_name, with_keymap
 from tui.commands import Commands
 from tui.dialogs.base import Dialog
@@ -36,7 +36,6 @@ from tui.screens.help import HelpScreen
 from tui.screens.log import LogScreen
 from tui.screens.task import TaskScreen
 from tui.store import Role, Store
-from tui.summary import configured_targets
 from tui.widgets.header import WIDE
 from tui.widgets.too_small import HEIGHT, WIDTH
 
@@ -98,7 +97,7 @@ class Console(App[str]):
         self._fitted: tuple[Json, Settings, Runbook] | None = None
         self.store = Store(client, role=role, name=name, reconnect=reconnect, now=now)
         self.animation_level = "none"  # nothing moves that means nothing, and slow links stay quiet
-        self.configured = configured_targets(settings)
+        self.configured = summary.configured_targets(settings)
         self.commands = Commands(self)
         self._named = {action.id: action for action in self.actions}
         self._farewell = farewell
@@ -174,15 +173,22 @@ class Console(App[str]):
                 return
 
     def _ring(self) -> None:
-        """The bell, once for each new question, failure and unknown outcome."""
+        """The bell, once for each new question, failure, unknown outcome and alarm; alarms are told, too."""
         state = self.store.state
-        alarms = frozenset(state.questions) | {
-            f"{step} {found.attempts}"
-            for step, found in state.steps.items()
-            if found.status in (StepStatus.FAILED, StepStatus.UNDECIDED)
-        }
+        raised = {f"{step} {alarm.name}": alarm for step, alarm in summary.alarms(state)}
+        alarms = (
+            frozenset(state.questions)
+            | raised.keys()
+            | {
+                f"{step} {found.attempts}"
+                for step, found in state.steps.items()
+                if found.status in (StepStatus.FAILED, StepStatus.UNDECIDED)
+            }
+        )
         if alarms - self._alarms:
             self.bell()
+        for name in raised.keys() - self._alarms:
+            self.tell(f"{raised[name].what} {raised[name].advice}", severity="error", seconds=30)
         self._alarms = alarms
 
     def _tell_of_the_engine(self) -> None:

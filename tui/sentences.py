@@ -46,6 +46,10 @@ def sentence(event: e.Event | e.UnknownEvent) -> tuple[str, str]:
             return f"ticked, unverified{_because(event.note)}", style.VOUCHED
         case e.StepUnticked():
             return f"tick taken back{_because(event.note)}", style.VOUCHED
+        case e.AlarmRaised():
+            return text.sentence((f"ALARM: {event.what}", event.advice), " "), style.BAD
+        case e.AlarmCleared():
+            return f"well again: {event.name}", style.GOOD
         case e.NoteAdded():
             return f"note: {event.text}", style.VOUCHED
         case e.FactRecorded():

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.errors import PgrecastError
-from core.events import Json, Question
+from core.events import AlarmRaised, Json, Question
 from core.postgres.connection_spec import ConnectionSpec
 from core.runbook.facts import DOWNTIME_SECONDS
 from core.runbook.gates import needs, reports
@@ -258,6 +258,15 @@ def question_clock(question: Question, now: datetime) -> str:
     """What an unanswered question turns into, and when: `Roll back in 14:32`."""
     default = next((c.label for c in question.choices if c.name == question.default), question.default)
     return f"{text.clean(default)} in {text.duration(question.expires_at - now)}"
+
+
+# --- alarms ------------------------------------------------------------------------------------------------------------
+
+
+def alarms(state: RunState) -> list[tuple[str, AlarmRaised]]:
+    """What running steps watch and have found bad, with the step, the latest last."""
+    running = (StepStatus.RUNNING, StepStatus.ASKING)
+    return [(step, alarm) for step, found in state.steps.items() if found.status in running for alarm in found.alarms]
 
 
 # --- conversions -------------------------------------------------------------------------------------------------------

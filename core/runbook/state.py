@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from core import events as e
-from core.events import Actor, FactRecorded, FileRecorded, Json, Question, TargetIdentified
+from core.events import Actor, AlarmRaised, FactRecorded, FileRecorded, Json, Question, TargetIdentified
 from core.runbook.conversion_state import ConversionEvent, ConversionState, PhaseState, TableState, fold_conversion
 
 __all__ = [
@@ -69,6 +69,8 @@ class StepState:
     facts: tuple[FactRecorded, ...] = ()
     """The newest of each name."""
     files: tuple[FileRecorded, ...] = ()
+    alarms: tuple[AlarmRaised, ...] = ()
+    """What its last attempt watched and found bad, and has not found well again."""
     log: tuple[str, ...] = ()
     """The last lines that it said (bounded)."""
 
@@ -211,7 +213,9 @@ def _progress(
     | e.StepFailed
     | e.StepReconciled
     | e.StepTicked
-    | e.StepUnticked,
+    | e.StepUnticked
+    | e.AlarmRaised
+    | e.AlarmCleared,
     record: e.Record,
 ) -> RunState:
     step, at = state.step(event.step), record.at
@@ -230,10 +234,15 @@ def _progress(
                 summary="",
                 database="",
                 advice="",
+                alarms=(),
                 log=(),
             )
         case e.StepSaid():
             return _step(state, event.step, log=(*step.log, event.text)[-LOG_LINES:])
+        case e.AlarmRaised() | e.AlarmCleared():
+            others = tuple(alarm for alarm in step.alarms if alarm.name != event.name)
+            raised = (event,) if isinstance(event, e.AlarmRaised) else ()
+            return _step(state, event.step, alarms=(*others, *raised))
         case e.StepFinished():
             return _end(state, event.step, StepStatus.DONE, at, summary=event.summary)
         case e.StepFailed():

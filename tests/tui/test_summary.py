@@ -168,6 +168,27 @@ def test_another_version_that_goes_on_with_the_run_is_told() -> None:
     assert "begun" not in line(client.clock() + timedelta(minutes=2))
 
 
+def test_an_alarm_is_told_while_its_step_runs_and_a_question_goes_before_it() -> None:
+    client = begun()
+    client.say(e.StepStarted(step="8.1"))
+    client.say(e.AlarmRaised(step="8.1", name="health", what="[/foo] the service answers 500.", advice="Look."))
+
+    def line() -> str:
+        return banner(80, state_of(client), None, None, "c", client.clock()).plain.strip()
+
+    assert line() == "ALARM 8.1 [/foo] the service answers 500."
+    client.say(e.AlarmRaised(step="8.1", name="locks", what="3 sessions wait.", advice="Look."))
+    assert line() == "ALARM and 1 more 8.1 3 sessions wait."
+    question = scenario.decision(client).model_copy(update={"step": "8.1"})
+    client.say(e.QuestionAsked(question=question))
+    assert line().startswith("8.1 asks")
+    client.say(e.QuestionAnswered(question=question.id, step="8.1", choice="A"))
+    client.say(e.AlarmCleared(step="8.1", name="locks"))
+    assert line() == "ALARM 8.1 [/foo] the service answers 500."
+    client.say(e.StepFinished(step="8.1", summary="watched"))
+    assert "ALARM" not in line()
+
+
 def test_who_is_here() -> None:
     client = begun()
     assert summary.present(state_of(client), ME) == "watching + 1 (nobody operates)"

@@ -104,6 +104,19 @@ def test_what_is_proved_is_not_unticked() -> None:
     assert state.step("1.3").status is StepStatus.DONE
 
 
+def test_alarms_stand_until_what_is_bad_is_well_again_or_the_step_begins_anew() -> None:
+    def alarm(name: str, what: str = "bad") -> e.Event:
+        return e.AlarmRaised(step="8.1", name=name, what=what, advice="look")
+
+    run = state_after(e.StepStarted(step="8.1"), alarm("health"), alarm("locks"), alarm("health", "worse"))
+    assert [(a.name, a.what) for a in run.step("8.1").alarms] == [("locks", "bad"), ("health", "worse")]
+    run = fold_all(records(e.AlarmCleared(step="8.1", name="locks"), e.AlarmCleared(step="8.1", name="none")), run)
+    assert [a.name for a in run.step("8.1").alarms] == ["health"]
+    ended = fold_all(records(e.StepFinished(step="8.1", summary="")), run)
+    assert [a.name for a in ended.step("8.1").alarms] == ["health"]
+    assert fold_all(records(e.StepStarted(step="8.1", attempt=2)), ended).step("8.1").alarms == ()
+
+
 def test_a_step_asks_until_its_last_question_is_closed() -> None:
     asked = state_after(
         e.StepStarted(step="7.3"),

@@ -26,7 +26,7 @@ TOLD_FOR = timedelta(minutes=1)
 def banner(
     width: int, state: RunState, lost: Lost | None, last: Entry | None, answer_key: str, now: datetime
 ) -> Content:
-    """A lost engine before a question, a question before another version's start, that before the last event."""
+    """A lost engine, then a question, then an alarm, then another version's start, then the last event."""
     if lost is not None:
         again = text.duration(lost.retry_at - now)
         forms = (
@@ -47,6 +47,12 @@ def banner(
             Cell(clock, len(clock) if len(title) + len(clock) + len(key) <= width else 0, ALARM, blank=True),
             Cell(key, len(key), "bold reverse", blank=True),
         )
+    alarms = summary.alarms(state)
+    if alarms:
+        step, alarm = alarms[-1]
+        more = f" and {len(alarms) - 1} more" if len(alarms) > 1 else ""
+        words = f" ALARM{more} {step} {alarm.what} "
+        return text.row(width, Cell(words, None, "bold $on-target on $production", blank=True))
     other = summary.programs(state)
     if other and state.engine_started is not None and now - state.engine_started < TOLD_FOR:
         return text.row(width, Cell("", 1), Cell(f"This run was {other}.", None, style.WARN))
