@@ -22,6 +22,7 @@ from core.engine.server import Server
 from core.engine.targets import ConfiguredTargets
 from core.errors import PgrecastError
 from core.redaction import RedactingFilter
+from core.secrets.keep import Kept
 
 IDLE_LOOK = 5.0
 """Longest pause, in seconds, between two looks at whether anything is left to do."""
@@ -40,7 +41,7 @@ def main() -> None:
 async def _serve(handover: Handover) -> None:
     settings = handover.settings
     try:
-        targets = ConfiguredTargets(settings, handover.given)
+        targets = ConfiguredTargets(settings, handover.given, Kept(handover.run_directory))
         engine = Engine(handover.run_directory, settings, handover.load_runbook(), targets)
         await engine.start()
     except PgrecastError as error:

@@ -25,6 +25,7 @@ from core.engine.targets import Targets
 from core.errors import ConfigurationError, EngineError, JournalError
 from core.events import ENGINE, Actor, ClientAttached, EngineStarted, EngineStopped, OperatorChanged, RunOpened
 from core.runbook.model import Runbook, Step
+from core.secrets.keep import Kept
 from core.settings import Settings
 
 PROGRAM = version("pgrecast")
@@ -50,7 +51,7 @@ class Engine:
         self._log, self._close_log = open_log(run_directory)
         self._lock = EngineLock(run_directory)
         self._hub = Hub(run_directory, self._log)
-        self._host = RunHost(settings)
+        self._host = RunHost(settings, Kept(run_directory))
         self._questions = Questions(self._hub, two_person=settings.run.two_person)
 
         def context(step: Step) -> EngineContext:

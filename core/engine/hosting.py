@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
+from pydantic import SecretStr
+
 from core.hosting.factory import host_of
 from core.hosting.interface import Host
+from core.secrets.keep import Kept
 from core.settings import Settings
 
 
 class RunHost:
-    """Belongs to the engine's loop. A key that was typed in lives as long as the host does: in memory, for every step after."""
+    """Belongs to the engine's loop. Goes by the key that has succeeded the settings' one, where the run keeps one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, kept: Kept) -> None:
         self._settings = settings
+        self._kept = kept
         self._host: Host | None = None
         self._making = asyncio.Lock()
 
@@ -26,9 +30,13 @@ class RunHost:
         async with self._making:
             if self._host is None:
                 # In a thread: a key's command may take its time.
-                key = await asyncio.to_thread(self._settings.read_host_api_key)
+                key = await asyncio.to_thread(self._key)
                 self._host = host_of(self._settings.hosting, key)
             return self._host
+
+    def _key(self) -> SecretStr | None:
+        kept = self._kept.api_key()
+        return kept[1] if kept is not None else self._settings.read_host_api_key()
 
     async def close(self) -> None:
         if self._host is not None:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, get_args
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, ConnectionFailed
 from core.events import TargetIdentified, TargetIdentity
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.identity import Identity
 from core.postgres.targets import connection_spec
+from core.secrets.keep import Kept
+from core.secrets.login import is_refusal
 from core.settings import Settings
 from core.settings.targets import TargetName
 
@@ -53,10 +55,14 @@ class ConfiguredTargets:
     Args:
         settings: where production and test are.
         given: further targets, or others in their place, by name.
+        kept: logins that have succeeded those, kept by the run until the settings have them as well.
     """
 
-    def __init__(self, settings: Settings, given: Mapping[str, ConnectionSpec] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, given: Mapping[str, ConnectionSpec] | None = None, kept: Kept | None = None
+    ) -> None:
         self._settings = settings
+        self._kept = kept
         self._given = dict(given or {})
 
     @property
@@ -75,12 +81,24 @@ class ConfiguredTargets:
 
     async def find(self, name: str) -> Found:
         spec = await self.spec(name)
-        connection = await connect(spec)
+        successor = await asyncio.to_thread(self._kept.successor, name) if self._kept is not None else None
+        if successor is None:
+            return await _look(spec)
         try:
-            version = connection.get_server_version()
-            return Found(spec, await identify(connection), f"PostgreSQL {version.major}.{version.minor}")
-        finally:
-            connection.terminate()
+            return await _look(successor[1].on(spec))
+        except ConnectionFailed as error:
+            if not is_refusal(error):
+                raise
+            return await _look(spec)  # it is not in force yet
+
+
+async def _look(spec: ConnectionSpec) -> Found:
+    connection = await connect(spec)
+    try:
+        version = connection.get_server_version()
+        return Found(spec, await identify(connection), f"PostgreSQL {version.major}.{version.minor}")
+    finally:
+        connection.terminate()
 
 
 def identified(name: str, found: Found) -> TargetIdentified:
