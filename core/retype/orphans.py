@@ -39,31 +39,45 @@ async def find_orphans(connection: asyncpg.Connection, catalog: Catalog, scope: 
     Args:
         connection: reads only; no transaction of its is disturbed.
     """
-    found: list[Orphans] = []
-    for oid in scope.foreign_keys:
-        key = catalog.constraint.get(oid)
-        if key is None or (key.validated and not is_switched_off(catalog, key)):
-            continue
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            await connection.execute(f"SET LOCAL statement_timeout = '{SECONDS_FOR_EACH}s'")
-            count = await connection.fetchval(f"SELECT count(*) {_without_counterpart(catalog, key)}")
-            examples: list[asyncpg.Record] = []
-            if count:
-                values = ", ".join(f"h.{quote_identifier(name)}" for name, _ in _pairs(catalog, key))
-                examples = await connection.fetch(
-                    f"SELECT concat_ws(', ', {values}) AS example {_without_counterpart(catalog, key)} LIMIT {_EXAMPLES}"
-                )
-        except asyncpg.QueryCanceledError:
-            found.append(Orphans(oid, None, detail=f"it took longer than {SECONDS_FOR_EACH:.0f} s"))
-        except asyncpg.PostgresError as error:
-            found.append(Orphans(oid, None, detail=str(error)))
-        else:
-            found.append(Orphans(oid, count, tuple(row["example"] for row in examples)))
-        finally:
+    keys = (catalog.constraint.get(oid) for oid in scope.foreign_keys)
+    return tuple(
+        [
+            await count_orphans(connection, catalog, key, seconds=SECONDS_FOR_EACH)
+            for key in keys
+            if key is not None and not (key.validated and not is_switched_off(catalog, key))
+        ]
+    )
+
+
+async def count_orphans(
+    connection: asyncpg.Connection, catalog: Catalog, key: Constraint, *, seconds: float
+) -> Orphans:
+    """Count behind one foreign key, whether or not it is enforced.
+
+    Args:
+        connection: reads only; no transaction of its is disturbed.
+        seconds: how long each of its queries may take.
+    """
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+        count = await connection.fetchval(f"SELECT count(*) {_without_counterpart(catalog, key)}")
+        examples: list[asyncpg.Record] = []
+        if count:
+            values = ", ".join(f"h.{quote_identifier(name)}" for name, _ in _pairs(catalog, key))
+            examples = await connection.fetch(
+                f"SELECT concat_ws(', ', {values}) AS example {_without_counterpart(catalog, key)} LIMIT {_EXAMPLES}"
+            )
+    except asyncpg.QueryCanceledError:
+        return Orphans(key.oid, None, detail=f"it took longer than {seconds:.0f} s")
+    except asyncpg.PostgresError as error:
+        return Orphans(key.oid, None, detail=str(error))
+    else:
+        return Orphans(key.oid, count, tuple(row["example"] for row in examples))
+    finally:
+        if not connection.is_closed():
             await transaction.rollback()
-    return tuple(found)
 
 
 def is_switched_off(catalog: Catalog, key: Constraint) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from core.postgres.catalog import Catalog, Relation
+from core.postgres.catalog import Catalog
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
 from core.postgres.inspect import Progress
@@ -20,7 +20,7 @@ from core.runbook.investigation import Findings, conclusion, facts_of, find_tabl
 from core.runbook.model import StepContext
 from core.runbook.planning import clone_settings, plan_conversion, reading, show_inspection
 from core.runbook.preflight import preflight, record_preflight
-from core.runbook.words import counted
+from core.runbook.row_counts import count_rows
 from core.settings import Settings
 
 VERSION_TABLE = "alembic_version"
@@ -72,7 +72,7 @@ async def find_out(
     catalog = planned.catalog
     async with reading(spec, settings.limits) as connection:
         revisions = await _revisions(connection, catalog)
-        counts = {name: await _count(connection, find_table(catalog, name)) for name in wanted.count_tables}
+        counts = {name: await count_rows(connection, find_table(catalog, name)) for name in wanted.count_tables}
     return Findings(
         at=datetime.now(UTC),
         where=str(spec),
@@ -96,18 +96,3 @@ async def _revisions(connection: asyncpg.Connection, catalog: Catalog) -> tuple[
         f"SELECT {quote_identifier(VERSION_COLUMN)}::text FROM {qualified(table.schema, table.name)} ORDER BY 1"  # noqa: S608
     )
     return tuple(str(row[0]) for row in rows)
-
-
-async def _count(connection: asyncpg.Connection, table: Relation | None) -> int | str | None:
-    """Rows of a table; in words when they cannot be counted, None when there is no such table."""
-    if table is None:
-        return None
-    about = f"about {counted(round(table.estimated_rows), 'row')}" if table.estimated_rows >= 0 else "number unknown"
-    try:
-        # Row security would hide rows silently; an error is better than a figure that is too small.
-        await connection.execute("SET row_security = off")
-        return int(await connection.fetchval(f"SELECT count(*) FROM {qualified(table.schema, table.name)}"))  # noqa: S608
-    except asyncpg.QueryCanceledError:
-        return f"{about} (counting took too long)"
-    except asyncpg.InsufficientPrivilegeError as error:
-        return f"{about} ({error.args[0] if error.args else error})"
