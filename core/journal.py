@@ -238,14 +238,19 @@ def read_journal(run_directory: Path, since: int = 0) -> Iterator[Record]:
             ) from error
 
 
-def journal_sha256(run_directory: Path) -> str:
-    """sha256 of the whole journal's content: of each event's five columns, tab-separated, a line each, in order.
+def journal_sha256(run_directory: Path, last: int | None = None) -> str:
+    """sha256 of the journal's content: of each event's five columns, tab-separated, a line each, in order.
+
+    Args:
+        last: sequence number of the last event that counts; None for all.
 
     Raises:
         JournalError: as `read_journal`.
     """
     digest = hashlib.sha256()
     for row in _rows(run_directory / FILE, 0):
+        if last is not None and row.seq > last:
+            break
         digest.update("\t".join((str(row.seq), *row[1:])).encode() + b"\n")
     return digest.hexdigest()
 

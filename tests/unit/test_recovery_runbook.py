@@ -135,6 +135,7 @@ LINES = [
     ("9.3", "DEPLOYMENT_HEALTH.md"),
     ("9.3", "commits"),
     ("9.3", "revision, its health"),
+    ("9.4", "report"),
     ("10.1", "screenshots"),
     ("10.1", "story's documentation"),
     ("10.1", "complete"),
@@ -232,7 +233,7 @@ def test_escalations_line_by_line(title: str) -> None:
 
 def test_what_runs_in_this_version() -> None:
     assert {step.id for step in STEPS if step.action} == {
-        "2.2", "2.3", "2.4", "4.1", "4.2", "5.1", "5.2", "5.3", "6.1", "6.3", "6.4", "7.1", "7.2", "7.3", "7.4", "7.5", "9.1", "9.2", "9.3",
+        "2.2", "2.3", "2.4", "4.1", "4.2", "5.1", "5.2", "5.3", "6.1", "6.3", "6.4", "7.1", "7.2", "7.3", "7.4", "7.5", "9.1", "9.2", "9.3", "9.4",
     }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _json(demo)
 
     status = _command(commands, "status", "the run in plain text")
+    status.add_argument("--report", metavar="FILE", type=Path, help="write the whole run's report (Markdown)")
     _json(status)
 
     investigate = _command(commands, "investigate", "the inventory and the investigation report")

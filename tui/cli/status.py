@@ -15,6 +15,7 @@ from core.runbook.gates import reports
 from core.runbook.model import Runbook
 from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
+from core.runbook.run_report import run_report
 from core.runbook.state import RunState, StepStatus, fold_all
 from core.settings import Settings
 from tui import text
@@ -48,9 +49,20 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
         )
     settings = settings.as_told(state.settings)
     runbook = runbook.fitted(settings)
+    if given.report is not None:
+        _write(given.report, await run_report(directory, runbook, settings))
     output.document(_document(directory, runbook, state, settings))
     output.lines(list(_lines(directory, runbook, state, settings)))
     return 0
+
+
+def _write(path: Path, report: str) -> None:
+    try:
+        path.expanduser().write_text(report, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"The report cannot be written to {path}: {error.strerror}.", advice="Name another file with --report."
+        ) from error
 
 
 def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Settings) -> Iterator[str]:

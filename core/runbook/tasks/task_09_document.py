@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from core.runbook.documents import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS
 from core.runbook.model import Step, StepKind, Task
+from core.runbook.run_report import write_run_report
 
 TASK = Task(
     number=9,
@@ -62,6 +63,17 @@ TASK = Task(
             action=DEPLOYMENT_HEALTH.update,
             requires=DEPLOYMENT_HEALTH.is_configured,
             reconcile=DEPLOYMENT_HEALTH.reconcile,
+        ),
+        Step(
+            "9.4",
+            "Write the run report",
+            StepKind.AUTOMATIC,
+            (
+                "Who did what when, every gate and override, every figure, the proof, what is proved and what is only ticked,",
+                "every file with its sha256, the way back: in Markdown, among the evidence.",
+                "Again at any time: pgrecast status --report FILE",
+            ),
+            action=write_run_report,
         ),
     ),
 )
