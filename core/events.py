@@ -107,6 +107,23 @@ class TargetUnreachable(_Model):
     reason: str
 
 
+class MachineCheck(_Model):
+    """One thing that was looked at on the engine's machine, or on its connection to the database."""
+
+    name: str
+    value: str
+    """How it is, in words."""
+    warning: str = ""
+    """What may go wrong, and what to do; empty when nothing does."""
+
+
+class MachineChecked(_Model):
+    """The engine's machine and its connection were looked at, whether they are fit for a run."""
+
+    kind: Literal["machine_checked"] = "machine_checked"
+    checks: tuple[MachineCheck, ...]
+
+
 # --- steps, ticks, evidence --------------------------------------------------------------------------------------------
 
 
@@ -422,6 +439,7 @@ Event = Annotated[
     | CommandRefused
     | TargetIdentified
     | TargetUnreachable
+    | MachineChecked
     | StepStarted
     | StepSaid
     | StepFinished

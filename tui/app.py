@@ -34,6 +34,7 @@ from tui.screens.conversion import ConversionScreen
 from tui.screens.evidence import EvidenceScreen
 from tui.screens.help import HelpScreen
 from tui.screens.log import LogScreen
+from tui.screens.machine import MachineScreen
 from tui.screens.task import TaskScreen
 from tui.store import Role, Store
 from tui.widgets.header import WIDE
@@ -306,6 +307,9 @@ class Console(App[str]):
 
     def show_log(self) -> None:
         self.push_screen(LogScreen())
+
+    def show_machine(self) -> None:
+        self.push_screen(MachineScreen())
 
     def show_help(self) -> None:
         self.push_screen(HelpScreen())

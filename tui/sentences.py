@@ -31,6 +31,11 @@ def sentence(event: e.Event | e.UnknownEvent) -> tuple[str, str]:
             return f"{event.target} is {where}, {event.server}", style.STRONG
         case e.TargetUnreachable():
             return f"{event.target} is not reached: {event.reason}", style.WARN
+        case e.MachineChecked():
+            warned = [check.name for check in event.checks if check.warning]
+            more = f": {', '.join(warned)}" if warned else ""
+            told = f"this machine was looked at: {text.plural(len(warned), 'warning')}{more}"
+            return told, style.WARN if warned else ""
         case e.StepStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             return f"started{again}", style.LIVE

@@ -57,7 +57,7 @@ class Engine:
         def context(step: Step) -> EngineContext:
             return EngineContext(step.id, self._hub, settings, targets, self._host, self._questions)
 
-        self._opening = Opening(self._hub, targets)
+        self._opening = Opening(self._hub, targets, settings)
         self._reconciler = Reconciler(self._hub, runbook, context)
         self._steps = Steps(self._hub, runbook, settings, context, self._reconciler.resolve)
         self._commands = Commands(self._hub, runbook, self._steps, self._questions, self.request_stop)

@@ -1,21 +1,27 @@
-"""At its opening the engine looks, beside everything else, which databases its targets are."""
+"""At its opening the engine looks, beside everything else, which databases its targets are, and whether its machine is fit."""
 
 from __future__ import annotations
 
 import asyncio
 
 from core.engine.hub import Hub
-from core.engine.targets import Targets, identified, recorded
+from core.engine.targets import Found, Targets, identified, recorded
 from core.errors import JournalError, PgrecastError
-from core.events import ENGINE, Event, TargetUnreachable
+from core.events import ENGINE, TargetUnreachable
+from core.runbook.preflight import preflight_at_start
+from core.settings import Settings
+
+MAIN = "production"
+"""The target whose connection is looked at: the one that a run is about."""
 
 
 class Opening:
     """Belongs to the engine's loop. What it does not find is looked for again by the step that needs it."""
 
-    def __init__(self, hub: Hub, targets: Targets) -> None:
+    def __init__(self, hub: Hub, targets: Targets, settings: Settings) -> None:
         self._hub = hub
         self._targets = targets
+        self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -35,22 +41,26 @@ class Opening:
 
     async def _look(self, name: str) -> None:
         try:
-            event = await self._find(name)
-            if event is not None:
-                await self._hub.publish(ENGINE, event)
+            found = await self._find(name)
+            if name == MAIN:
+                spec = found.spec if found else None
+                looked = await preflight_at_start(spec, self._hub.run_directory, self._settings)
+                await self._hub.publish(ENGINE, looked)
         except JournalError as error:
             self._hub.log.error("%s", error)  # noqa: TRY400 - nothing is wrong with the program
         except Exception:
             self._hub.log.exception("Identifying %s", name)
 
-    async def _find(self, name: str) -> Event | None:
-        """What there is to say of the target; None when the run knows it already."""
+    async def _find(self, name: str) -> Found | None:
+        """Find the target, and tell what the run does not know of it yet; None when it is not there, or not the same."""
         try:
             found = await self._targets.find(name)
             known = self._hub.state.targets.get(name)
-            if known is None:
-                return identified(name, found)
-            recorded(known).require(found.identity)
+            if known is not None:
+                recorded(known).require(found.identity)
+                return found
         except PgrecastError as error:
-            return TargetUnreachable(target=name, reason=error.what)
-        return None
+            await self._hub.publish(ENGINE, TargetUnreachable(target=name, reason=error.what))
+            return None
+        await self._hub.publish(ENGINE, identified(name, found))
+        return found

@@ -64,8 +64,6 @@ MAINTENANCE_PROVED = "maintenance.proved"
 """Whether the service did not serve when it was last asked."""
 MAINTENANCE_ANSWER = "maintenance.answer"
 """What it answered, in words."""
-HOST_PREFLIGHT = "host.preflight"
-"""What this machine and its connection are like: by name, in words; a warning where something may get in the way."""
 
 # Task 7.3, the conversion of production.
 CONVERSION_OUTCOME = "conversion.outcome"

@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from core.errors import ConfigurationError
-from core.events import Json
+from core.errors import ConfigurationError, PgrecastError
+from core.events import MachineCheck, MachineChecked
 from core.postgres.client_tools import find_client_tools
 from core.postgres.connect import ConnectionSpec, Session
 from core.postgres.sql import load_queries
-from core.runbook.facts import HOST_PREFLIGHT
 from core.runbook.logind import logout_words
 from core.runbook.model import StepContext
 from core.runbook.planning import reading
@@ -70,13 +69,35 @@ async def preflight(spec: ConnectionSpec, directory: Path, settings: Settings) -
         kept = connection.keepalive_seconds if isinstance(connection, Session) else None
         version = connection.get_server_version().major
     return (
-        Check("logout", *await logout_words()),
+        *await look_at_machine(directory),
         keepalive(tcp=row["tcp"], here=kept, there=row["keepalive"]),
         clock((row["at"] - (before + (after - before) / 2)).total_seconds()),
-        socket_path(directory),
         await _tools(version, encrypted=row["encrypted"], directory=settings.check.client_programs),
-        disk(directory),
     )
+
+
+async def look_at_machine(directory: Path) -> tuple[Check, ...]:
+    """What can be looked at without the database; the run's directory need not be there yet."""
+    return (Check("logout", *await logout_words()), socket_path(directory), disk(directory))
+
+
+async def preflight_at_start(spec: ConnectionSpec | None, directory: Path, settings: Settings) -> MachineChecked:
+    """The look at everything that can be looked at, as the journal keeps it; without the database when that is not there."""
+    missing = "production is not reached"
+    if spec is not None:
+        try:
+            return machine_checked(await preflight(spec, directory, settings))
+        except PgrecastError as error:
+            missing = error.what
+    again = (
+        "Its clock, keep-alives and version are looked at by the next start of the engine, and by steps 2.2 and 7.1."
+    )
+    return machine_checked((*await look_at_machine(directory), Check("connection", f"not looked at: {missing}", again)))
+
+
+def machine_checked(checks: Iterable[Check]) -> MachineChecked:
+    """The checks as the journal keeps them."""
+    return MachineChecked(checks=tuple(MachineCheck(name=c.name, value=c.value, warning=c.warning) for c in checks))
 
 
 def keepalive(*, tcp: bool, here: int | None, there: int) -> Check:
@@ -146,10 +167,9 @@ async def _tools(server: int, *, encrypted: bool, directory: Path | None) -> Che
 
 
 async def record_preflight(context: StepContext, checks: Iterable[Check]) -> list[Check]:
-    """Tell the checks in the step's log and record them; returns those with a warning."""
+    """Tell the checks in the step's log and record them for the whole run; returns those with a warning."""
     checks = tuple(checks)
     for check in checks:
         await context.say(f"This machine: {check}")
-    told: Json = {check.name: {"value": check.value, "warning": check.warning} for check in checks}
-    await context.fact(HOST_PREFLIGHT, told)
+    await context.publish(machine_checked(checks))
     return [check for check in checks if check.warning]

@@ -96,6 +96,8 @@ class RunState:
     last: int = 0
     """Sequence number of the last event folded in."""
     targets: dict[str, TargetIdentified] = field(default_factory=dict[str, TargetIdentified])
+    machine: tuple[e.MachineCheck, ...] = ()
+    """The last look at the engine's machine and its connection; empty before the first."""
     steps: dict[str, StepState] = field(default_factory=dict[str, StepState])
     """By id; a step that nothing happened to is absent (`step()` gives its empty state)."""
     facts: dict[str, Json] = field(default_factory=dict[str, Json])
@@ -166,6 +168,8 @@ def _apply(state: RunState, record: e.Record) -> RunState:
             return _change_operator(state, event)
         case e.TargetIdentified():
             return replace(state, targets=_with(state.targets, event.target, event))
+        case e.MachineChecked():
+            return replace(state, machine=event.checks)
         case e.NoteAdded():
             return _add_note(state, event, record.actor)
         case e.FactRecorded():

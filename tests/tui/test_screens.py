@@ -67,6 +67,27 @@ def committed(client: ScriptedClient) -> None:
     )
 
 
+def unfit(client: ScriptedClient) -> None:
+    """An engine that a logout would end, before the first step."""
+    client.say(
+        e.MachineChecked(
+            checks=(
+                e.MachineCheck(
+                    name="logout",
+                    value="ends everything in session-3.scope",
+                    warning="A logout ends the engine: logind's KillUserProcesses is on, and it runs in session-3.scope. Allow "
+                    "lingering (loginctl enable-linger), and start pgrecast outside the session.",
+                ),
+                e.MachineCheck(
+                    name="keepalive", value="this end probes after 30 s of silence, the server's after 7200 s"
+                ),
+                e.MachineCheck(name="clock", value="within 0.1 s of the server's"),
+                e.MachineCheck(name="client tools", value="none that fit", warning="Install those of PostgreSQL 18."),
+            )
+        )
+    )
+
+
 SCREENS: dict[str, tuple[Callable[[ScriptedClient], None], tuple[str, ...]]] = {
     "board": (rehearsing, ("5",)),
     "board_asking": (asking, ("7",)),
@@ -77,6 +98,8 @@ SCREENS: dict[str, tuple[Callable[[ScriptedClient], None], tuple[str, ...]]] = {
     "conversion_committed": (committed, ("v",)),
     "log": (failed, ("l", "k")),
     "evidence": (rehearsing, ("2", "e", "j")),
+    "board_unfit": (unfit, ()),
+    "machine": (unfit, ("m",)),
     "help": (rehearsing, ("question_mark",)),
     "confirm": (asking, ("c",)),
     "choose": (deciding, ("c",)),

@@ -17,7 +17,7 @@ from tests.tui.scripted import ME, ScriptedClient
 from tui import summary
 from tui.marks import mark, status_words
 from tui.summary import TaskStatus
-from tui.widgets.banner import banner
+from tui.widgets.banner import BannerKeys, banner
 
 
 def state_of(client: ScriptedClient) -> RunState:
@@ -158,7 +158,7 @@ def test_another_version_that_goes_on_with_the_run_is_told() -> None:
     client.say(e.EngineStarted(pid=1, host="h", program="0.1.0"))
 
     def line(now: datetime) -> str:
-        return banner(80, state_of(client), None, None, "c", now).plain
+        return banner(80, state_of(client), None, None, BannerKeys("c", "m"), now).plain
 
     assert summary.programs(state_of(client)) == ""
     assert "begun" not in line(client.clock())
@@ -174,7 +174,7 @@ def test_an_alarm_is_told_while_its_step_runs_and_a_question_goes_before_it() ->
     client.say(e.AlarmRaised(step="8.1", name="health", what="[/foo] the service answers 500.", advice="Look."))
 
     def line() -> str:
-        return banner(80, state_of(client), None, None, "c", client.clock()).plain.strip()
+        return banner(80, state_of(client), None, None, BannerKeys("c", "m"), client.clock()).plain.strip()
 
     assert line() == "ALARM 8.1 [/foo] the service answers 500."
     client.say(e.AlarmRaised(step="8.1", name="locks", what="3 sessions wait.", advice="Look."))

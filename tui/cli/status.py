@@ -72,6 +72,10 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
     yield f"way back: {way_back(state, {})}"
     if other := programs(state):
         yield f"this run was {other}"
+    for check in state.machine:
+        yield f"{'this machine' if check is state.machine[0] else '':<12} {text.clean(check.name)}: {text.clean(check.value)}"
+        if check.warning:
+            yield f"{'':<12}    WARNING {text.clean(check.warning)}"
     for task in runbook.tasks:
         summary = summarize(task, state, settings, {}, now)
         worked = text.duration(summary.worked) if summary.worked else ""
@@ -116,6 +120,7 @@ def _document(directory: Path, runbook: Runbook, state: RunState, settings: Sett
         "journal_sha256": journal_sha256(directory),
         "way_back": way_back(state, {}),
         "targets": {name: target.model_dump(exclude={"kind"}) for name, target in state.targets.items()},
+        "machine": [check.model_dump() for check in state.machine],
         "clients": [client.actor.model_dump() for client in state.clients],
         "tasks": [
             {

@@ -17,7 +17,7 @@ from tui import commands, summary
 from tui.actions import Action, bindings
 from tui.commands import Refusal
 from tui.store import Store
-from tui.widgets.banner import Banner, banner
+from tui.widgets.banner import Banner, BannerKeys, banner
 from tui.widgets.footer import Footer, Shown, footer
 from tui.widgets.header import WIDE, Header, WayBack, header, way_back
 from tui.widgets.too_small import TooSmall
@@ -25,7 +25,7 @@ from tui.widgets.too_small import TooSmall
 if TYPE_CHECKING:
     from tui.app import Console
 
-HELP, EVIDENCE, LOG, CONVERSION, TASK = "help", "evidence", "log", "conversion", "task"
+HELP, EVIDENCE, LOG, CONVERSION, TASK, MACHINE = "help", "evidence", "log", "conversion", "task", "machine"
 
 
 class RunScreen(Screen[None]):
@@ -107,8 +107,8 @@ class RunScreen(Screen[None]):
         me = store.client_id if store.attached else None
         self.query_one(Header).show(header(width, store.state, self.console.configured, me, now))
         self.query_one(WayBack).show(way_back(width, self.runbook, store.state, store.readings, now))
-        answer_key = self.console.key_of("question.answer")
-        self.query_one(Banner).show(banner(width, store.state, store.lost, store.last, answer_key, now))
+        keys = BannerKeys(self.console.key_of("question.answer"), self.console.key_of("look.machine"))
+        self.query_one(Banner).show(banner(width, store.state, store.lost, store.last, keys, now))
         self.query_one(Footer).show(footer(width, self.footer_actions()))
         self.draw_body()
 
@@ -168,7 +168,7 @@ class RunScreen(Screen[None]):
                 )
             case "override":
                 return None if self._overridable() else Refusal("No closed gate of the marked step can be overridden.")
-            case "log" | "evidence" | "help":
+            case "log" | "evidence" | "help" | "machine":
                 return Refusal("You are there.") if self.is_the == action.does else None
             case "take_over":
                 if self.store.role == "operator":
@@ -260,6 +260,9 @@ class RunScreen(Screen[None]):
 
     def do_log(self) -> None:
         self.console.show_log()
+
+    def do_machine(self) -> None:
+        self.console.show_machine()
 
     def do_help(self) -> None:
         self.console.show_help()

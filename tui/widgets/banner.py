@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from textual.content import Content
@@ -23,10 +24,20 @@ TOLD_FOR = timedelta(minutes=1)
 """How long it is told that an engine of another version has taken over."""
 
 
+@dataclass(frozen=True, slots=True)
+class BannerKeys:
+    """The keys that the banner names: for the answer to a question, and for the look at the engine's machine."""
+
+    answer: str
+    machine: str
+
+
 def banner(
-    width: int, state: RunState, lost: Lost | None, last: Entry | None, answer_key: str, now: datetime
+    width: int, state: RunState, lost: Lost | None, last: Entry | None, keys: BannerKeys, now: datetime
 ) -> Content:
-    """A lost engine, then a question, then an alarm, then another version's start, then the last event."""
+    """What matters most: a lost engine, a question, an alarm, another version's start, before the first step what this machine
+    warns of, and otherwise the last event.
+    """
     if lost is not None:
         again = text.duration(lost.retry_at - now)
         forms = (
@@ -38,7 +49,7 @@ def banner(
         )
     question = summary.question_of(None, state)
     if question is not None:
-        key = f" {answer_key} answers "
+        key = f" {keys.answer} answers "
         clock = f" {summary.question_clock(question, now)} "
         title = f" {question.step} {summary.asks(question, state)} "
         return text.row(
@@ -56,6 +67,14 @@ def banner(
     other = summary.programs(state)
     if other and state.engine_started is not None and now - state.engine_started < TOLD_FOR:
         return text.row(width, Cell("", 1), Cell(f"This run was {other}.", None, style.WARN))
+    warned = [check.name for check in state.machine if check.warning]
+    if warned and not any(step.attempts for step in state.steps.values()):
+        key = f" {keys.machine} tells what to do "
+        told = f"Before the first step: {text.plural(len(warned), 'warning')} about this machine"
+        fits = text.first_that_fits((f"{told}: {', '.join(warned)}", told), width - len(key) - 2)
+        return text.row(
+            width, Cell("", 1), Cell(fits, None, style.WARN), Cell(key, len(key), "bold reverse", blank=True)
+        )
     if last is None:
         return text.row(width, Cell("", None))
     return text.row(
