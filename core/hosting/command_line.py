@@ -15,7 +15,7 @@ from datetime import timedelta
 from pydantic import SecretStr
 
 from core.errors import NOTHING_CHANGED, HostingError, HostingOutcomeUnknown
-from core.redaction import redactor
+from core.redaction import Redactor, redactor
 
 VALUE = "PGRECAST_VALUE"
 """The variable by which a secret value reaches the command."""
@@ -80,7 +80,9 @@ async def run_command(
         HostingError: it cannot be started, its arguments are wrong, or it failed and changes nothing anyway.
         HostingOutcomeUnknown: it was ended, or ended with another status than 0; what it has changed is not known.
     """
-    redactor.add(value)
+    # Masked in this output only: many a value is a plain word, such as "true".
+    masking = Redactor()
+    masking.add(value)
     arguments = fill_in(command, about)
     advice = "Run it by hand to see what it says, and correct it under [hosting.commands]."
     environment = os.environ | ({VALUE: value.get_secret_value()} if value is not None else {})
@@ -105,6 +107,7 @@ async def run_command(
         async with asyncio.timeout(timeout.total_seconds()):
             out, err, _ = await asyncio.gather(_read(process.stdout), _read(process.stderr), process.wait())
         ended = True
+        out, err = masking.redact(out), masking.redact(err)
     except (TimeoutError, _TooMuch) as error:
         why = (
             f"did not end within {timeout.total_seconds():.0f} s"

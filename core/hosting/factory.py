@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from core.errors import ConfigurationError
 from core.hosting.commands import CommandHost, abilities_of_commands
 from core.hosting.interface import Ability, Host
 from core.hosting.none import NoHost
+from core.hosting.render.client import Render, abilities_of_render
 from core.settings.hosting import HostingSettings
-
-OF_DATABASE = frozenset({Ability.EXPORT, Ability.CREDENTIALS, Ability.RECOVERY})
-"""What needs the database's id."""
 
 
 def abilities_of(settings: HostingSettings) -> frozenset[Ability]:
@@ -22,7 +19,7 @@ def abilities_of(settings: HostingSettings) -> frozenset[Ability]:
         case "commands":
             return abilities_of_commands(settings.commands)
         case "render":
-            return frozenset(Ability) if settings.database else frozenset(Ability) - OF_DATABASE
+            return abilities_of_render(settings)
 
 
 def host_of(settings: HostingSettings, key: SecretStr | None) -> Host:
@@ -37,5 +34,4 @@ def host_of(settings: HostingSettings, key: SecretStr | None) -> Host:
         case "commands":
             return CommandHost(settings.commands)
         case "render":
-            del key
-            raise ConfigurationError("Render cannot be called by this version.")
+            return Render(settings, key)
