@@ -28,7 +28,7 @@ DECISION_PLAN = "decision.plan"
 AUDIT_TOTALS = "audit.totals"
 """The audit of the user's own script, in a few lines."""
 DECISION_SOFT_REFERENCES = "decision.soft_references"
-"""`all` or `none`: what becomes of columns that reference without a foreign key, in every conversion of the run."""
+"""The columns that reference without a foreign key and are retyped, in every conversion of the run."""
 
 DECISION_REPAIR_FUNCTIONS = "decision.repair_functions"
 """A JSON list: which functions get the casts that they need, as `ScopeRequest.repair_functions` has them."""
@@ -87,6 +87,14 @@ TABLES_CREATED = "revisions.tables_created"
 """By target: the tables that migrations run by this console have made, as they were seen to appear."""
 
 # Task 1, the rotation.
+ROTATION_SCANNED = "rotation.scanned"
+"""What the scan for secrets found: `findings`, `known`, `files`, `lines`."""
+ROTATION_KEY = "rotation.api_key"
+"""The API key: whether its successor is proved `alive`, and it itself proved `dead`."""
+ROTATION_LOGINS = "rotation.logins"
+"""By target, how far its login's rotation has come (`core.runbook.rotation.Progress`)."""
+ROTATION_FILES = "rotation.files"
+"""Local files that hold the new logins."""
 CREDENTIALS_ROTATED = "credentials.rotated"
 """Whether every credential that was leaked is proved dead, and its successor proved alive."""
 
@@ -130,6 +138,10 @@ CHECKLISTS_WAITING = "checklists.waiting"
 CHECKLISTS_TICKED = "checklists.ticked"
 """Lines that this run has ticked, in the same form: they are unticked with their step."""
 
+# Task 10.
+RELEASE_COMMANDS = "release.commands"
+"""By step, its commands as they were last run: `command`, `status`, `seconds`."""
+
 # Evidence files.
 PLAN_FILE = "plan.json"
 SCRIPT_FILE = "conversion.sql"
@@ -150,3 +162,6 @@ RUN_REPORT_FILE = "run-report.md"
 CALENDAR_FILE = "window.ics"
 STAKEHOLDERS_FILE = "message-stakeholders.txt"
 ROLLBACK_TEAM_FILE = "message-rollback-team.txt"
+QUERIES_FILE = "queries.json"
+"""The worst queries and their plans, as they were before the conversion."""
+WATCH_FILE = "watch.md"

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 
 def code(text: str) -> str:
     """A text on one line as inline code, whatever is in it (CommonMark 0.31, "Code spans")."""
-    line = " ".join(_printable(text).split()) or " "
+    line = " ".join(printable(text).split()) or " "
     longest = max((len(run) for run in re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)
     padding = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{padding}{line}{padding}{fence}"
 
 
-def _printable(text: str, keep: str = "") -> str:
+def printable(text: str, keep: str = "") -> str:
     """Without controls, and marks that reorder or hide text: who reads a report in a terminal must see what stands there."""
     spaced = (" " if c.isspace() and c not in keep else c for c in text)
     return "".join(c for c in spaced if c in keep or not unicodedata.category(c).startswith("C"))
@@ -24,7 +24,7 @@ def _printable(text: str, keep: str = "") -> str:
 
 def block(text: str, language: str = "") -> str:
     """A text of several lines as a fenced code block."""
-    text = _printable(text, keep="\n\t")
+    text = printable(text, keep="\n\t")
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from core.runbook.blocker import unblocked
 from core.runbook.model import Step, StepKind, Task
+from core.runbook.release import has_commands, run_commands
+
+COMMANDS = "With commands for it under [release] the console runs them; each must end with status 0."
+
+
+def _phase(step: str, title: str, *lines: str) -> Step:
+    return Step(
+        step,
+        title,
+        StepKind.AUTOMATIC,
+        (*lines, COMMANDS),
+        action=run_commands,
+        gates=(unblocked,),
+        requires=has_commands(step),
+    )
+
 
 TASK = Task(
     number=10,
@@ -10,54 +27,43 @@ TASK = Task(
     why="The schema is aligned, so that what was blocked can go on.",
     output="Development goes on, up to the release.",
     steps=(
-        Step(
+        _phase(
             "10.1",
             "Phase 1: documentation (2 h)",
-            StepKind.MANUAL,
-            (
-                "Capture screenshots of the feature in hand.",
-                "Update the story's documentation.",
-                "Mark the story complete (for example DEV-008).",
-            ),
+            "Capture screenshots of the feature in hand.",
+            "Update the story's documentation.",
+            "Mark the story complete (for example DEV-008).",
         ),
-        Step(
+        _phase(
             "10.2",
             "Phase 2: administration backend (10 h, tests first)",
-            StepKind.MANUAL,
-            (
-                "Goals system: tables, models, endpoints, tests.",
-                "Activities system.",
-                "Scoring and focus systems.",
-                "Nudges and meetings systems.",
-            ),
+            "Goals system: tables, models, endpoints, tests.",
+            "Activities system.",
+            "Scoring and focus systems.",
+            "Nudges and meetings systems.",
         ),
-        Step(
+        _phase(
             "10.3",
             "Phase 2: marketing audits (2 h)",
-            StepKind.MANUAL,
-            ("Lighthouse audit of production.", "Axe accessibility audit.", "Fix what they find."),
+            "Lighthouse audit of production.",
+            "Axe accessibility audit.",
+            "Fix what they find.",
         ),
-        Step(
+        _phase(
             "10.4",
             "Phase 3: feature polish (16 h)",
-            StepKind.MANUAL,
-            (
-                "Export resilience of the valuation suite (for example DEV-011).",
-                "Workflow templates of task automation (for example DEV-012).",
-                "Transcript reading in the podcast studio (for example DEV-016).",
-                "Tuning of the deal matching (for example DEV-018).",
-            ),
+            "Export resilience of the valuation suite (for example DEV-011).",
+            "Workflow templates of task automation (for example DEV-012).",
+            "Transcript reading in the podcast studio (for example DEV-016).",
+            "Tuning of the deal matching (for example DEV-018).",
         ),
-        Step(
+        _phase(
             "10.5",
             "Phase 4: final QA and release (4 h)",
-            StepKind.MANUAL,
-            (
-                "Full test suite, backend and frontend 100 %.",
-                "Verification of the build.",
-                "Update of the documentation.",
-                "Release.",
-            ),
+            "Full test suite, backend and frontend 100 %.",
+            "Verification of the build.",
+            "Update of the documentation.",
+            "Release.",
         ),
     ),
 )
