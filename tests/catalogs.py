@@ -14,7 +14,9 @@ from core.postgres.catalog import (
     Function,
     Policy,
     Relation,
+    Rule,
     ServerFacts,
+    Trigger,
 )
 
 SERVER = ServerFacts(
@@ -49,6 +51,8 @@ class CatalogBuilder:
         self.constraints: list[Constraint] = []
         self.policies: list[Policy] = []
         self.functions: list[Function] = []
+        self.triggers: list[Trigger] = []
+        self.rules: list[Rule] = []
         self.dependencies: list[Dependency] = []
 
     def oid(self) -> int:
@@ -167,6 +171,10 @@ class CatalogBuilder:
         at = next(i for i, c in enumerate(self.columns) if (c.relation, c.name) == (relation.oid, column))
         self.columns[at] = replace(self.columns[at], **changes)  # type: ignore[arg-type]
 
+    def define(self, view: Relation, sql: str) -> None:
+        """Give a view its query."""
+        self.relations[self.relations.index(view)] = replace(view, definition=sql)
+
     def build(self) -> Catalog:
         return Catalog(
             server=self._server,
@@ -175,5 +183,7 @@ class CatalogBuilder:
             constraints=tuple(self.constraints),
             policies=tuple(self.policies),
             functions=tuple(self.functions),
+            triggers=tuple(self.triggers),
+            rules=tuple(self.rules),
             dependencies=tuple(self.dependencies),
         )

@@ -1,4 +1,4 @@
-"""How findings name what they are about."""
+"""How findings name what they are about, and figures in them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ def listed(names: list[str] | tuple[str, ...], most: int = 10) -> str:
     """The names with commas; of more than `most` only how many others there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} others"
+
+
+def size(count: int) -> str:
+    """Bytes, e.g. `723 MB`."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 10 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
 
 
 def age(seconds: float) -> str:

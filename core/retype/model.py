@@ -42,7 +42,8 @@ class ScopeRequest:
     """Empty: every primary key that has a column of the source type."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    soft_references: Literal["all", "none", "ask"] = "none"
+    soft_references: Literal["all", "none", "ask"] | tuple[str, ...] = "none"
+    """`all` for those that the evidence speaks for, or the names of those to take."""
     repair_functions: tuple[str, ...] = ()
     """Ids of the functions that get a repaired body; `all` for every one that has a repair."""
 
@@ -62,13 +63,45 @@ class ScopedColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of whether a column references a key.
+
+    Attributes:
+        says: whether that speaks for a reference (yes), against one (no), or tells `nothing`.
+        text: the same in words.
+        about: name of the key, empty where it is about none or several.
+    """
+
+    kind: Literal["name", "type", "use", "values"]
+    says: Literal["yes", "no", "nothing"]
+    text: str
+    about: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class SoftReference:
-    """A column of the key's type that references without a foreign key, and what speaks for it."""
+    """A column outside the key graph that may hold keys: of their type, or of arrays of it or a domain over it.
+
+    Attributes:
+        evidence: all that is known of it.
+        is_reference: whether that speaks for a reference on the whole.
+        can_be_taken: whether this conversion can retype it; arrays and domains it cannot.
+        chosen: whether it is retyped with the keys.
+        if_left, if_taken: what follows from each choice.
+    """
 
     key: ColumnKey
     name: str
-    evidence: tuple[str, ...]
+    type: str
+    evidence: tuple[Evidence, ...]
+    is_reference: bool
+    can_be_taken: bool
     chosen: bool
+    if_left: str
+    if_taken: str
 
 
 @dataclass(frozen=True)

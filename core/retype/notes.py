@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from core.postgres.catalog import Catalog
 from core.postgres.sql import quote_identifier
-from core.retype.findings import listed
+from core.retype.findings import listed, size
 from core.retype.model import Scope
-from core.retype.names import column_name
 from core.retype.types import is_string
 
 _PEAK_GROWTH = 1.4  # of tables and indexes while both copies are kept; measured 1.2 to 1.4
@@ -25,8 +24,8 @@ def find_notes(catalog: Catalog, scope: Scope, bytes_rewritten: int) -> Iterator
     source, target = scope.types.source, scope.types.target
     if bytes_rewritten:
         yield (
-            f"{_size(bytes_rewritten)} of tables and indexes are rewritten, and the old files are kept until COMMIT: have "
-            f"{_size(int(bytes_rewritten * _PEAK_GROWTH))} free where the data is, and as much for WAL. "
+            f"{size(bytes_rewritten)} of tables and indexes are rewritten, and the old files are kept until COMMIT: have "
+            f"{size(int(bytes_rewritten * _PEAK_GROWTH))} free where the data is, and as much for WAL. "
             "How much is free cannot be seen from here."
         )
     if source == "uuid" and is_string(target):
@@ -43,26 +42,8 @@ def find_notes(catalog: Catalog, scope: Scope, bytes_rewritten: int) -> Iterator
         yield (
             "Clients must reconnect after COMMIT: a statement prepared before fails (cached plan must not change result type)."
         )
-    yield from _related_types(catalog, scope)
     yield from _published(catalog, scope)
     yield "After COMMIT the tables have no statistics until ANALYZE, which follows at once, and a VACUUM is due."
-
-
-def _related_types(catalog: Catalog, scope: Scope) -> Iterator[str]:
-    """Columns that hold the same values in another wrapping: arrays, and domains over the type."""
-    domains = {t.oid for t in catalog.types if t.kind == "d" and t.definition.split(" ")[0] == scope.types.source}
-    wrapped = [
-        column_name(column)
-        for column in catalog.columns
-        if catalog.relation[column.relation].kind in "rp"
-        and column.inherited == 0
-        and (column.type == f"{scope.types.source}[]" or column.type_oid in domains)
-    ]
-    if wrapped:
-        yield (
-            f"{len(wrapped)} columns are arrays of {scope.types.source} or domains over it and keep their type; if they hold "
-            f"converted ids, comparing the two needs a cast: {listed(sorted(wrapped), 5)}."
-        )
 
 
 def _published(catalog: Catalog, scope: Scope) -> Iterator[str]:
@@ -75,11 +56,3 @@ def _published(catalog: Catalog, scope: Scope) -> Iterator[str]:
             f"Converted tables are published ({listed(sorted(map(quote_identifier, names)), 5)}): subscribers get their keys as "
             f"{scope.types.target} from COMMIT on."
         )
-
-
-def _size(count: int) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 10_000:
-            return f"{count} {unit}"
-        count = round(count / 1024)
-    return f"{count} GB"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.retype.course import total_of
-from core.retype.model import Phase, Plan, Repair, Statement
+from core.retype.model import Phase, Plan, Repair, SoftReference, Statement
 from core.retype.repair.diff import repair_diff
 
 
@@ -39,10 +39,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             {"name": column.name, "role": column.role, "root": column.root, "reason": column.reason}
             for column in scope.columns
         ],
-        "soft_references": [
-            {"name": soft.name, "evidence": list(soft.evidence), "chosen": soft.chosen}
-            for soft in scope.soft_references
-        ],
+        "soft_references": [_soft_reference(soft) for soft in scope.soft_references],
         "already_converted": list(scope.already_converted),
         "blockers": [asdict(blocker) for blocker in plan.blockers],
         "warnings": [asdict(warning) for warning in plan.warnings],
@@ -51,6 +48,10 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "notes": list(plan.notes),
         "phases": [_phase(plan, phase) for phase in Phase],
     }
+
+
+def _soft_reference(soft: SoftReference) -> dict[str, Any]:
+    return {name: value for name, value in asdict(soft).items() if name != "key"}
 
 
 def _repair(repair: Repair) -> dict[str, Any]:

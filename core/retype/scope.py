@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeVar
 
 from core.errors import UsageError
 from core.postgres.catalog import Catalog, ColumnKey, Constraint
 from core.retype.model import Scope, ScopedColumn, ScopeRequest, SoftReference
 from core.retype.names import by_name, column_name, find_column, table_name
-from core.retype.soft_references import find_soft_references, is_named_after, names_of_references
+from core.retype.soft_references.find import Clues, described, find_soft_references
+from core.retype.soft_references.names import is_named_after, names_of_references
 
+NO_CLUES: Final = Clues()
 Role = Literal["key", "reference", "soft", "included"]
 T = TypeVar("T")
 
@@ -79,11 +81,26 @@ def column_pairs(foreign_key: Constraint) -> tuple[tuple[ColumnKey, ColumnKey], 
     )
 
 
-def decide_scope(catalog: Catalog, request: ScopeRequest) -> Scope:
-    """The columns to retype: everything that the key graph joins to the roots, less what was excluded.
+@dataclass(frozen=True)
+class Joined:
+    """What the key graph joins to the columns that were asked for.
 
-    Nothing is refused here: what makes the scope impossible (a foreign key of which one end was excluded, say) is for
-    `core.retype.blockers` to find.
+    Attributes:
+        referenced: for columns within that have a foreign key, the column that it references.
+        converted: primary keys that have the new type already.
+    """
+
+    graph: KeyGraph
+    roots: set[ColumnKey]
+    included: set[ColumnKey]
+    excluded: set[ColumnKey]
+    inside: frozenset[ColumnKey]
+    referenced: Mapping[ColumnKey, ColumnKey]
+    converted: tuple[ColumnKey, ...]
+
+
+def join(catalog: Catalog, request: ScopeRequest) -> Joined:
+    """The columns that the key graph joins to the roots, less what was excluded; soft references are not among them.
 
     Raises:
         UsageError: a name in the request is not a column's, is ambiguous, or is a column of another type.
@@ -93,26 +110,39 @@ def decide_scope(catalog: Catalog, request: ScopeRequest) -> Scope:
     excluded = {find_column(catalog, name).key for name in request.exclude}
     included = [_of_type(catalog, name, source) for name in request.include]
     roots = [_of_type(catalog, name, source) for name in request.roots] or _primary_keys(catalog, source)
-
     inside = _closure(graph, [*roots, *included], excluded)
     referenced = {
         key: next(there for there, _ in graph.references[key] if there in inside)
         for key in inside
         if any(there in inside for there, _ in graph.references.get(key, ()))
     }
+    converted = tuple(_primary_keys(catalog, request.types.target))
+    return Joined(graph, set(roots), set(included), excluded, frozenset(inside), referenced, converted)
+
+
+def decide_scope(catalog: Catalog, request: ScopeRequest, clues: Clues = NO_CLUES) -> Scope:
+    """The columns to retype: everything that the key graph joins to the roots, less what was excluded.
+
+    Args:
+        clues: what else is known of columns outside the key graph; without it only names speak.
+
+    Nothing is refused here: what makes the scope impossible (a foreign key of which one end was excluded, say) is for
+    `core.retype.blockers` to find.
+
+    Raises:
+        UsageError: a name in the request is not a column's, is ambiguous, or is a column of another type.
+    """
+    joined = join(catalog, request)
+    graph, excluded = joined.graph, joined.excluded
+    found = find_soft_references(catalog, request.types, joined.inside, joined.referenced, joined.converted, clues)
     candidates = [
-        (key, evidence)
-        for key, evidence in find_soft_references(
-            catalog, source, inside, referenced, _primary_keys(catalog, request.types.target)
-        )
-        if key not in excluded
+        described(catalog, request.types, one, clues, joined.inside) for one in found if one.column.key not in excluded
     ]
-    chosen = request.soft_references == "all"
-    soft = {key for key, _ in candidates} if chosen else set[ColumnKey]()
-    inside = _closure(graph, [*inside, *soft], excluded)
+    soft = _chosen(catalog, request, candidates)
+    inside = _closure(graph, [*joined.inside, *soft], excluded)
 
     columns = [
-        _describe(catalog, graph, inside, key, roots=set(roots), included=set(included), soft=soft)
+        _describe(catalog, graph, inside, key, roots=joined.roots, included=joined.included, soft=soft)
         for key in sorted(inside, key=lambda key: by_name(catalog, key))
     ]
     return Scope(
@@ -123,11 +153,19 @@ def decide_scope(catalog: Catalog, request: ScopeRequest) -> Scope:
             for fk in catalog.foreign_keys()
             if fk.parent == 0 and any(here in inside or there in inside for here, there in column_pairs(fk))
         ),
-        soft_references=tuple(
-            SoftReference(key, column_name(catalog.column[key]), evidence, chosen) for key, evidence in candidates
-        ),
+        soft_references=tuple(replace(one, chosen=one.key in inside) for one in candidates),
         already_converted=_already_converted(catalog, request.types.target),
     )
+
+
+def _chosen(catalog: Catalog, request: ScopeRequest, candidates: Iterable[SoftReference]) -> set[ColumnKey]:
+    match request.soft_references:
+        case "all":
+            return {one.key for one in candidates if one.is_reference and one.can_be_taken}
+        case "none" | "ask":
+            return set()
+        case names:
+            return {_of_type(catalog, name, request.types.source) for name in names}
 
 
 def _closure(graph: KeyGraph, start: Iterable[ColumnKey], excluded: set[ColumnKey]) -> set[ColumnKey]:

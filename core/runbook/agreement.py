@@ -13,7 +13,7 @@ from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
 from core.retype import bodies
 from core.retype.estimate import Estimate
-from core.retype.model import Plan, PlanWarning, Repair, ScopeRequest
+from core.retype.model import Plan, PlanWarning, Repair, ScopeRequest, SoftReference
 from core.retype.proof import Proof
 from core.runbook import questions
 from core.runbook.conversion_report import tally_lines
@@ -53,27 +53,42 @@ async def plan_settled(
     limits = context.settings.limits
     clone = await asyncio.to_thread(clone_settings, context.settings)
     planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context), clone=clone)
-    if request.soft_references == "ask" and planned.plan.scope.soft_references:
+    if request.soft_references == "ask" and questions.to_decide(planned.plan.scope):
         request = await _soft_references_settled(context, target, planned, request)
-        planned = await plan_conversion(spec, identity, request, limits, catalog=planned.catalog, clone=clone)
+        planned = await plan_conversion(spec, identity, request, limits, again=planned, clone=clone)
     if target == "production":  # a copy may lack a function
         bodies.require_offered(planned.checked.functions or (), request.repair_functions)
     if bodies.ASK in request.repair_functions and planned.plan.offered:
         request = await _repairs_settled(context, target, planned, request)
-        planned = await plan_conversion(spec, identity, request, limits, catalog=planned.catalog, clone=clone)
+        planned = await plan_conversion(spec, identity, request, limits, again=planned, clone=clone)
     return planned
 
 
 async def _soft_references_settled(
     context: StepContext, target: TargetName, planned: Planned, request: ScopeRequest
 ) -> ScopeRequest:
-    answer = await _ask(context, target, questions.soft_references(target, planned.plan.scope))
+    scope = planned.plan.scope
+    answer = await _ask(context, target, questions.soft_references(target, scope))
+    if answer == CHOOSE:
+        chosen = [soft.name for soft in questions.to_decide(scope) if await _is_to_retype(context, target, soft)]
+        return replace(request, soft_references=tuple(chosen))
     if answer not in (RETYPE, LEAVE):
-        raise Refused(
-            "It was not decided what becomes of the columns that reference without a foreign key.",
-            advice='Run the step again and decide, or set soft_references to "all" or "none".',
-        )
+        raise _soft_references_undecided()
     return replace(request, soft_references="all" if answer == RETYPE else "none")
+
+
+async def _is_to_retype(context: StepContext, target: TargetName, soft: SoftReference) -> bool:
+    answer = await _ask(context, target, questions.soft_reference(target, soft))
+    if answer not in (RETYPE, LEAVE):
+        raise _soft_references_undecided()
+    return answer == RETYPE
+
+
+def _soft_references_undecided() -> Refused:
+    return Refused(
+        "It was not decided what becomes of the columns that reference without a foreign key.",
+        advice='Run the step again and decide, or set soft_references to "all" or "none".',
+    )
 
 
 async def _repairs_settled(

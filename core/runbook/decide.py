@@ -43,8 +43,10 @@ def decided_request(context: StepContext) -> ScopeRequest:
     """What the settings ask for, with what was decided about soft references and functions where they leave it open."""
     request = scope_request(context.settings)
     facts = context.state.facts
-    if (decided := facts.get(DECISION_SOFT_REFERENCES)) and request.soft_references == "ask":
-        request = replace(request, soft_references=decided)
+    decided = facts.get(DECISION_SOFT_REFERENCES)
+    if decided is not None and request.soft_references in ("ask", "all"):
+        # The columns themselves: a copy may lack the values that have spoken for them.
+        request = replace(request, soft_references=tuple(decided))
     if (decided := facts.get(DECISION_REPAIR_FUNCTIONS)) and bodies.ASK in request.repair_functions:
         request = replace(request, repair_functions=tuple(json.loads(decided)))
     return request
@@ -71,7 +73,8 @@ async def decide(context: StepContext) -> str:
     if answer == ENUMERATED:
         await _cross_check(context, spec, planned, listing, script)
     if planned.request.soft_references != "ask":
-        await context.fact(DECISION_SOFT_REFERENCES, planned.request.soft_references)
+        taken = [soft.name for soft in plan.scope.soft_references if soft.chosen]
+        await context.fact(DECISION_SOFT_REFERENCES, taken)
     if bodies.ASK not in planned.request.repair_functions:
         await context.fact(DECISION_REPAIR_FUNCTIONS, json.dumps(planned.request.repair_functions))
     await context.fact(DECISION_PLAN, plan.fingerprint)

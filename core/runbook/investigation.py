@@ -11,7 +11,7 @@ from core.errors import UsageError
 from core.events import Json
 from core.postgres.catalog import Catalog, Relation
 from core.retype.estimate import Estimate
-from core.retype.model import Plan
+from core.retype.model import Plan, SoftReference
 from core.retype.names import find_column, split_name, table_name
 from core.runbook import facts
 from core.runbook.markdown import bullets, code, table
@@ -180,8 +180,7 @@ def render(findings: Findings) -> str:
         "## What else the conversion touches",
         _dependents(plan),
         "## Soft references: columns of the key's type without a foreign key",
-        bullets(f"{code(s.name)}: {'; '.join(code(e) for e in s.evidence)}" for s in plan.scope.soft_references)
-        or "None.",
+        bullets(_soft_reference(soft) for soft in plan.scope.soft_references) or "None.",
         "## Columns that have the new type already",
         bullets(code(name) for name in plan.scope.already_converted) or "None.",
         "## This machine",
@@ -197,6 +196,13 @@ def render(findings: Findings) -> str:
         bullets(f"{code(w.id)}: {code(w.reason)} {code(w.consequence)}" for w in plan.warnings) or "None.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _soft_reference(soft: SoftReference) -> str:
+    parts = [f"{code(soft.name)}: {'; '.join(code(str(evidence)) for evidence in soft.evidence)}."]
+    if soft.is_reference:
+        parts += [f"**It seems to reference a key.** Left: {code(soft.if_left)} Retyped: {code(soft.if_taken)}"]
+    return " ".join(parts)
 
 
 def _revisions(findings: Findings) -> str:

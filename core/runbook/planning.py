@@ -26,6 +26,8 @@ from core.retype.check import Checked, check_on_clone, plan_checked
 from core.retype.clone import CloneSettings
 from core.retype.model import Plan, ScopeRequest
 from core.retype.scope import decide_scope
+from core.retype.soft_references.clues import read_clues
+from core.retype.soft_references.find import Clues
 from core.runbook.model import StepContext
 from core.settings import Settings
 from core.settings.run import LimitsSettings
@@ -54,14 +56,18 @@ class Planned:
     plan: Plan
     checked: Checked = field(default=Checked(), kw_only=True)
     """What the check on an empty clone has found; planning again needs no clone."""
+    clues: Clues = field(default=Clues(), kw_only=True)
+    """What was read of columns without a foreign key; planning again reads no values."""
 
     def replan(self, catalog: Catalog) -> Plan:
         """The plan of the same request from another reading of the catalog."""
-        return _plan(self.request, self.identity, catalog, self.activity, self.checked)
+        return _plan(self.request, self.identity, catalog, self.activity, self.checked, self.clues)
 
 
-def _plan(request: ScopeRequest, identity: Identity, catalog: Catalog, activity: Activity, checked: Checked) -> Plan:
-    scope = decide_scope(catalog, request)
+def _plan(
+    request: ScopeRequest, identity: Identity, catalog: Catalog, activity: Activity, checked: Checked, clues: Clues
+) -> Plan:
+    scope = decide_scope(catalog, request, clues)
     found = find_blockers(catalog, scope, activity)
     chosen = checked.chosen(request.repair_functions)
     not_allowed = bodies.blockers(catalog, checked.functions or (), chosen, activity)
@@ -75,7 +81,7 @@ async def plan_conversion(
     request: ScopeRequest,
     limits: LimitsSettings,
     *,
-    catalog: Catalog | None = None,
+    again: Planned | None = None,
     progress: Progress | None = None,
     clone: CloneSettings | None = EMBEDDED,
 ) -> Planned:
@@ -83,7 +89,7 @@ async def plan_conversion(
 
     Args:
         identity: the database that it must be.
-        catalog: a reading of a moment ago, to plan another request without reading it all again.
+        again: planned a moment ago, to plan another request without reading the catalog and the samples again.
         progress: told of each query of the reading.
         clone: how to make the clone; None to check nothing and to guess.
 
@@ -91,17 +97,17 @@ async def plan_conversion(
         UsageError: a column that the request names cannot be used.
         ConnectionFailed, QueryFailed: the database could not be read.
     """
-    if catalog is None:
-        catalog = await read_catalog(spec, limits, progress)
-    scope = await asyncio.to_thread(decide_scope, catalog, request)
+    catalog = again.catalog if again else await read_catalog(spec, limits, progress)
     async with reading(spec, limits) as connection:
+        clues = again.clues if again else await read_clues(connection, catalog, request)
+        scope = await asyncio.to_thread(decide_scope, catalog, request, clues)
         activity = await read_activity(connection, catalog, scope)
     checked = Checked()
     if clone is not None:
         findings = await asyncio.to_thread(find_blockers, catalog, scope, activity)
         checked = await check_on_clone(spec, catalog, scope, settings=clone, is_blocked=bool(findings.blockers))
-    plan = await asyncio.to_thread(_plan, request, identity, catalog, activity, checked)
-    return Planned(request, identity, catalog, activity, plan, checked=checked)
+    plan = await asyncio.to_thread(_plan, request, identity, catalog, activity, checked, clues)
+    return Planned(request, identity, catalog, activity, plan, checked=checked, clues=clues)
 
 
 @asynccontextmanager

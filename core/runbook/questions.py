@@ -5,12 +5,12 @@ The names of the choices are part of the contract: whoever answers without a scr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.events import Choice
 from core.retype.estimate import Estimate
-from core.retype.model import Plan, PlanWarning, Repair, Scope
+from core.retype.model import Plan, PlanWarning, Repair, Scope, SoftReference
 from core.retype.repair.diff import repair_diff
 from core.runbook.words import counted, span
 
@@ -157,7 +157,7 @@ def soft_references(target: str, scope: Scope) -> Words:
     """What becomes of columns that reference without a foreign key."""
     types = scope.types
     return Words(
-        title=f"{counted(len(scope.soft_references), 'column')} of the {target} database may reference keys without a "
+        title=f"{counted(len(to_decide(scope)), 'column')} of the {target} database seem to reference keys without a "
         "foreign key. Retype them too?",
         choices=(
             Choice(
@@ -170,12 +170,50 @@ def soft_references(target: str, scope: Scope) -> Words:
                 label="Leave them",
                 consequence=f"They stay {types.source}; an expression that compares one with a key will fail.",
             ),
+            *(
+                (Choice(name=CHOOSE, label="Choose one by one", consequence="Each is asked for."),)
+                if len(to_decide(scope)) > 1
+                else ()
+            ),
             STOP,
         ),
         default=CANCEL,
-        details=tuple(f"{soft.name}: {'; '.join(soft.evidence)}" for soft in scope.soft_references),
+        details=tuple(
+            line
+            for soft in sorted(scope.soft_references, key=lambda soft: not soft.is_reference)
+            for line in soft_reference_lines(soft)
+        ),
         way_back="Nothing has been changed.",
     )
+
+
+def to_decide(scope: Scope) -> tuple[SoftReference, ...]:
+    """The columns that the evidence takes for references, and that can be retyped."""
+    return tuple(soft for soft in scope.soft_references if soft.is_reference and soft.can_be_taken)
+
+
+def soft_reference(target: str, soft: SoftReference) -> Words:
+    """The same of one column."""
+    return Words(
+        title=f"Retype {soft.name} of the {target} database with the keys?",
+        choices=(
+            Choice(name=RETYPE, label="Retype it", consequence=soft.if_taken),
+            Choice(name=LEAVE, label="Leave it", consequence=soft.if_left),
+            STOP,
+        ),
+        default=CANCEL,
+        details=tuple(soft_reference_lines(soft)),
+        way_back="Nothing has been changed.",
+    )
+
+
+def soft_reference_lines(soft: SoftReference) -> Iterator[str]:
+    """What is known of a column without a foreign key, and what follows."""
+    verdict = "seems to reference a key" if soft.is_reference else "is not taken for a reference"
+    yield f"{soft.name}: {verdict}: {'; '.join(map(str, soft.evidence))}"
+    if soft.is_reference:
+        yield f"  if left: {soft.if_left}"
+        yield f"  if retyped: {soft.if_taken}" if soft.can_be_taken else f"  {soft.if_taken}"
 
 
 def function_repairs(target: str, plan: Plan) -> Words:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.retype.findings import size
 
-def size(count: int) -> str:
-    """Bytes, e.g. `723 MB`."""
-    value = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 10 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+__all__ = ["age", "counted", "limit", "size", "span"]
 
 
 def span(seconds: float) -> str:

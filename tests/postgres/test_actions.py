@@ -26,7 +26,7 @@ from core.runbook.facts import PLAN_FILE, REHEARSAL_FILE, REPORT_FILE, SCRIPT_FI
 from core.runbook.gates import ROTATION
 from core.runbook.investigate import investigate
 from core.runbook.model import Action
-from core.runbook.questions import ACCEPT, CANCEL, COMMIT, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, ROLLBACK
+from core.runbook.questions import ACCEPT, CANCEL, CHOOSE, COMMIT, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, ROLLBACK
 from core.runbook.rehearse import rehearse, verify_foreign_keys
 from core.runbook.staged import DYNAMIC, ENUMERATED
 from core.settings import Settings
@@ -324,6 +324,23 @@ async def test_soft_references_are_asked_for(pair: Pair, tmp_path: Path) -> None
     await execute(pair.production, "ALTER TABLE folders ADD COLUMN user_id uuid")
     with pytest.raises(Refused, match="not decided"):
         await run(undecided, "5.1", rehearse)
+
+
+async def test_soft_references_can_be_chosen_one_by_one(pair: Pair, tmp_path: Path) -> None:
+    await execute(pair.test, "ALTER TABLE folders ADD COLUMN user_id uuid, ADD COLUMN other_user_id uuid")
+
+    def answer(question: Question) -> str:
+        if offers(question, CHOOSE):
+            return CHOOSE
+        if question.title.startswith("Retype folders.other_user_id"):
+            assert any("its name speaks of users.id" in line for line in question.details)
+            return LEAVE
+        return next(name for name in (CONVERT, RETYPE, ACCEPT, COMMIT) if offers(question, name))
+
+    await run(make_world(pair, tmp_path, answer), "5.1", rehearse)
+    after = await inspect(pair.test.spec)
+    types = {c.name: c.type for c in after.columns if c.name.endswith("user_id") and c.table == "folders"}
+    assert types == {"user_id": "character varying(36)", "other_user_id": "uuid"}
 
 
 async def test_what_was_decided_about_soft_references_holds_for_the_whole_run(pair: Pair, tmp_path: Path) -> None:

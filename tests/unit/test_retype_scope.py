@@ -128,23 +128,24 @@ def test_included_columns_and_their_type(shop: CatalogBuilder) -> None:
         scope_of(shop, include=("users.name",))
 
 
-def test_soft_references_are_listed_and_converted_only_when_asked_for(shop: CatalogBuilder) -> None:
+def test_what_names_take_for_references_is_converted_only_when_asked_for(shop: CatalogBuilder) -> None:
     scope = scope_of(shop)
-    assert [(s.name, s.evidence, s.chosen) for s in scope.soft_references] == [
-        ("logs.user_id", ("its name speaks of users.id",), False)
-    ]
+    found = {s.name: (s.is_reference, s.chosen) for s in scope.soft_references}
+    assert found == {"deals.tag": (False, False), "logs.trace": (False, False), "logs.user_id": (True, False)}
     scope = scope_of(shop, soft_references="all")
     assert roles(scope)["logs.user_id"] == ("soft", "logs.user_id")
-    assert scope.soft_references[0].chosen
+    assert {s.name for s in scope.soft_references if s.chosen} == {"logs.user_id"}
+    scope = scope_of(shop, soft_references=("logs.trace",))
+    assert {s.name for s in scope.soft_references if s.chosen} == {"logs.trace"}
 
 
 def test_a_namesake_that_has_a_foreign_key_is_evidence(shop: CatalogBuilder) -> None:
     shop.table("calls", "id bigint", "author uuid")
-    (found, _) = scope_of(shop).soft_references
-    assert (found.name, found.evidence) == (
-        "calls.author",
-        ("notes.author, of the same name, references users.id",),
-    )
+    found = next(s for s in scope_of(shop).soft_references if s.name == "calls.author")
+    assert [str(evidence) for evidence in found.evidence] == [
+        "it is of the keys' type, uuid",
+        "notes.author, of the same name, references users.id",
+    ]
 
 
 def test_names_are_parsed_as_sql_does() -> None:

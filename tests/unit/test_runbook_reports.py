@@ -12,7 +12,18 @@ from core.events import PhaseFinished, Tally
 from core.postgres.catalog import Catalog
 from core.postgres.identity import Identity
 from core.retype.estimate import Timing, Timings, estimate
-from core.retype.model import Blocker, Phase, Plan, PlanWarning, Scope, ScopedColumn, SoftReference, Statement, TypePair
+from core.retype.model import (
+    Blocker,
+    Evidence,
+    Phase,
+    Plan,
+    PlanWarning,
+    Scope,
+    ScopedColumn,
+    SoftReference,
+    Statement,
+    TypePair,
+)
 from core.retype.proof import Proof
 from core.runbook import facts, questions
 from core.runbook.conversion_report import ConversionReport, render, tally_lines
@@ -32,6 +43,19 @@ def statement(phase: Phase, kind: str, object_: str, sql: str = "SELECT 1", *, m
     return Statement(phase, kind, object_, sql, "because", table="users" if moved else None, bytes=moved)
 
 
+SOFT = SoftReference(
+    key=(16386, 1),
+    name="notes.user_id",
+    type="uuid",
+    evidence=(Evidence("name", "yes", "named after users", "users.id"),),
+    is_reference=True,
+    can_be_taken=True,
+    chosen=False,
+    if_left="It stays.",
+    if_taken="It changes.",
+)
+
+
 def make_plan(**changes: object) -> Plan:
     scope = Scope(
         TypePair(),
@@ -40,7 +64,7 @@ def make_plan(**changes: object) -> Plan:
             ScopedColumn((16385, 2), "deals.owner_id", "reference", "users.id", "references users.id (fk)"),
         ),
         (16390,),
-        soft_references=(SoftReference((16386, 1), "notes.user_id", ("named after users",), False),),
+        soft_references=(SOFT,),
     )
     values: dict[str, object] = {
         "identity": Identity("7300", 5, "app"),
@@ -137,7 +161,7 @@ def test_investigation_report_answers_each_question() -> None:
         "| `uuid` | 1 |",
         "| `users.id` | 1 | 1 | 0 | 0 |",
         "- add foreign key: 1",
-        "- `notes.user_id`: `named after users`",
+        "- `notes.user_id`: `named after users`. **It seems to reference a key.** Left: `It stays.` Retyped: `It changes.`",
     ):
         assert line in text
 

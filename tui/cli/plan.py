@@ -19,6 +19,7 @@ from core.runbook.audit_script import audit_file
 from core.runbook.audit_script import lines as audit_lines
 from core.runbook.conversion import scope_request
 from core.runbook.planning import Planned, clone_settings, plan_conversion
+from core.runbook.questions import soft_reference_lines
 from core.settings import Settings
 from tui import text
 from tui.cli.expected import with_scope
@@ -90,8 +91,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     if scope.already_converted:
         yield f"already {scope.types.target}: {', '.join(scope.already_converted)}"
     for soft in scope.soft_references:
-        taken = "retyped with the keys" if soft.chosen else "left as it is"
-        yield f"soft reference {soft.name} ({taken}): {'; '.join(soft.evidence)}"
+        yield f"{'RETYPED' if soft.chosen else 'LEFT'} {next(lines := soft_reference_lines(soft))}"
+        yield from lines
     for blocker in plan.blockers:
         yield f"BLOCKER {blocker.id}: {blocker.object}: {blocker.reason} Way out: {blocker.way_out}"
     for warning in plan.warnings:

@@ -183,7 +183,7 @@ class Run:
         self.rewrites[column.relation][step.number] = step.line
         if column.key not in self.scope.keys:
             soft = next((s for s in self.scope.soft_references if s.key == column.key), None)
-            why = "; ".join(soft.evidence) if soft else "no foreign key joins it to a key that changes"
+            why = "; ".join(map(str, soft.evidence)) if soft else "no foreign key joins it to a key that changes"
             self._say(
                 "changes", shown, f"it becomes {change.type}, and is not among the columns to retype: {why}.", step
             )

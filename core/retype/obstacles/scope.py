@@ -39,16 +39,28 @@ def blockers(catalog: Catalog, scope: Scope) -> Iterator[Blocker]:
 def warnings(catalog: Catalog, scope: Scope) -> Iterator[PlanWarning]:
     converted = set(scope.already_converted)
     for reference in scope.soft_references:
-        named = [name for evidence in reference.evidence for name in converted if evidence.endswith(f" {name}")]
-        if named and not reference.chosen:
+        named = [evidence.about for evidence in reference.evidence if evidence.about in converted]
+        if named and reference.can_be_taken and not reference.chosen:
             yield PlanWarning(
                 f"half-converted:{full_name(catalog.column[reference.key])}",
                 f"column {reference.name}",
-                f"It is {scope.types.source}, while {named[0]}, which its name speaks of, is {scope.types.target} already: "
+                f"It is {scope.types.source}, while {named[0]}, which it references to all appearances, is {scope.types.target} already: "
                 "the database looks half converted, and no foreign key joins the two.",
                 "It keeps its type, and comparing the two goes on failing; --soft-references all takes it along.",
             )
+        if reference.is_reference and not reference.can_be_taken and not comparable(*_pair(scope)):
+            yield PlanWarning(
+                f"wrapped:{full_name(catalog.column[reference.key])}",
+                f"column {reference.name}",
+                f"It is {reference.type} and holds keys: {'; '.join(e.text for e in reference.evidence if e.says == 'yes')}. "
+                f"{reference.if_taken}.",
+                reference.if_left,
+            )
     yield from _shadows(catalog, scope)
+
+
+def _pair(scope: Scope) -> tuple[str, str]:
+    return scope.types.source, scope.types.target
 
 
 def _nothing(catalog: Catalog, scope: Scope) -> Blocker:
