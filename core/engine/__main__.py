@@ -15,7 +15,7 @@ import sys
 from datetime import timedelta
 from types import TracebackType
 
-from core.engine.address import SocketPlace
+from core.engine.address import SocketPlace, group_id
 from core.engine.engine import Engine
 from core.engine.handover import Handover
 from core.engine.server import Server
@@ -41,6 +41,7 @@ def main() -> None:
 async def _serve(handover: Handover) -> None:
     settings = handover.settings
     try:
+        group = group_id(settings.run.group)
         targets = ConfiguredTargets(settings, handover.given, Kept(handover.run_directory))
         engine = Engine(handover.run_directory, settings, handover.load_runbook(), targets)
         await engine.start()
@@ -50,10 +51,10 @@ async def _serve(handover: Handover) -> None:
     place: SocketPlace | None = None
     server: Server | None = None
     try:
-        place = SocketPlace(handover.run_directory)
+        place = SocketPlace(handover.run_directory, group)
         server = Server(engine, place.path)
         await server.start()
-        place.announce()
+        place.announce(engine.hub.state.runbook)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, engine.request_stop, f"the process got {number.name}")

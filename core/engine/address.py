@@ -1,8 +1,9 @@
-"""Where the engine of a run directory is: its lock, its socket, and the note that tells clients."""
+"""Where the engine of a run directory is: its lock, its socket, the note that tells clients, and who may get there."""
 
 from __future__ import annotations
 
 import fcntl
+import grp
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core.errors import EngineError
+from core.errors import ConfigurationError, EngineError
 from core.runbook.preflight import LONGEST_SOCKET_PATH, SOCKET
 
 LOCK = "engine.lock"
@@ -72,35 +73,79 @@ class AlreadyRuns(EngineError):
     """Another engine holds the run directory's lock."""
 
 
+def group_id(name: str) -> int | None:
+    """The group's number; None for no name.
+
+    Raises:
+        ConfigurationError: there is no such group.
+    """
+    if not name:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigurationError(
+            f"There is no group {name} on this machine.", advice="Correct the setting run.group, or leave it out."
+        ) from None
+
+
 class SocketPlace:
     """A path for the socket: in the run directory, or, where that is too long, in a private directory of its own.
 
-    To be made under the lock. Raises EngineError when there is no place for it.
+    To be made under the lock. With a group, its members can get to the socket, and to the note that tells where it is; they
+    can list nothing and read nothing else.
+
+    Args:
+        group: number of the group; None for nobody but the user.
+
+    Raises:
+        EngineError: there is no place for it, or the group cannot be given access.
     """
 
-    def __init__(self, run_directory: Path) -> None:
+    def __init__(self, run_directory: Path, group: int | None = None) -> None:
         self._note = run_directory / NOTE
+        self._group = group
         self._temporary: Path | None = None
         self.path = run_directory / SOCKET
         try:
             _remove_leftover(run_directory)
+            self._open_to_group(run_directory, 0o710)
             if len(os.fsencode(self.path)) > LONGEST_SOCKET_PATH:
                 self._temporary = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 0700
+                self._open_to_group(self._temporary, 0o710)
                 self.path = self._temporary / SOCKET
         except OSError as error:
             raise EngineError(f"There is no place for the engine's socket: {error}.") from error
 
-    def announce(self) -> None:
-        """Tell clients where the socket is; called once it listens. Raises EngineError when that cannot be written."""
+    def announce(self, kind: str = "") -> None:
+        """Tell clients where the socket is, and of which kind the run; called once it listens.
+
+        Raises:
+            EngineError: it cannot be written, or not be opened to the group.
+        """
         try:
             handle, name = tempfile.mkstemp(dir=self._note.parent, prefix=".")
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"socket": str(self.path), "pid": os.getpid()}, file)
+                json.dump({"socket": str(self.path), "pid": os.getpid(), "kind": kind}, file)
+            self._open_to_group(self.path, 0o660)
+            self._open_to_group(Path(name), 0o640)
             Path(name).replace(self._note)
         except OSError as error:
             raise EngineError(
                 f"{self._note} cannot be written: {error.strerror}.",
                 advice="Look at the run directory's disk and permissions.",
+            ) from error
+
+    def _open_to_group(self, path: Path, mode: int) -> None:
+        if self._group is None:
+            return
+        try:
+            os.chown(path, -1, self._group)
+            path.chmod(mode)
+        except PermissionError as error:
+            raise EngineError(
+                f"{path} cannot be given to group {self._group}: {error.strerror}.",
+                advice="Only a member of the group (id tells) or root can; correct the setting run.group.",
             ) from error
 
     def remove(self) -> None:
@@ -127,8 +172,17 @@ def find_socket(run_directory: Path) -> Path:
     Raises:
         EngineError: none is announced.
     """
+    return Path(_noted(run_directory, "socket"))
+
+
+def find_kind(run_directory: Path) -> str:
+    """The name of the runbook that the engine announced with its socket. Raises as `find_socket`."""
+    return _noted(run_directory, "kind")
+
+
+def _noted(run_directory: Path, name: str) -> str:
     try:
-        return Path(json.loads((run_directory / NOTE).read_text(encoding="utf-8"))["socket"])
+        return str(json.loads((run_directory / NOTE).read_text(encoding="utf-8"))[name])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineError(
             f"No engine serves {run_directory}.",

@@ -52,7 +52,9 @@ class Engine:
         self._lock = EngineLock(run_directory)
         self._hub = Hub(run_directory, self._log)
         self._host = RunHost(settings, Kept(run_directory))
-        self._questions = Questions(self._hub, two_person=settings.run.two_person)
+        self._questions = Questions(
+            self._hub, two_person=settings.run.two_person, own_accounts=bool(settings.run.group)
+        )
 
         def context(step: Step) -> EngineContext:
             return EngineContext(step.id, self._hub, settings, targets, self._host, self._questions)

@@ -105,11 +105,13 @@ class Questions:
     Args:
         hub: journal and state.
         two_person: whether a choice with a phrase needs a second, different person's approval.
+        own_accounts: whether people have accounts of their own, so that a name without another uid makes no second person.
     """
 
-    def __init__(self, hub: Hub, *, two_person: bool = False) -> None:
+    def __init__(self, hub: Hub, *, two_person: bool = False, own_accounts: bool = False) -> None:
         self._hub = hub
         self._two_person = two_person
+        self._own_accounts = own_accounts
         self._open: dict[str, _Open] = {}
         self._closed: dict[str, str] = {}
 
@@ -252,7 +254,8 @@ class Questions:
                 return "this run needs no approval"
             if pending is None or pending.confirmed_by is None:
                 return "the operator has not confirmed it"
-            if (pending.confirmed_by.name, pending.confirmed_by.uid) == (actor.name, actor.uid):
+            other_name, other_uid = pending.confirmed_by.name != actor.name, pending.confirmed_by.uid != actor.uid
+            if not (other_uid if self._own_accounts else other_name or other_uid):
                 return "a second, different person must approve"
             if answer.choice not in (pending.confirmed_choice, pending.question.default):
                 return "the operator has confirmed another choice"

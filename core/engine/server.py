@@ -34,7 +34,7 @@ _COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
 
 
 class Server:
-    """Belongs to the engine's loop. The socket's mode is 0600: who may write to it may command.
+    """Belongs to the engine's loop. The socket is made with mode 0600: who may write to it may command.
 
     Args:
         path: of the socket; nothing may be there yet.

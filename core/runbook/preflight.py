@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import shutil
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,16 +71,41 @@ async def preflight(spec: ConnectionSpec, directory: Path, settings: Settings) -
         kept = connection.keepalive_seconds if isinstance(connection, Session) else None
         version = connection.get_server_version().major
     return (
-        *await look_at_machine(directory),
+        *await look_at_machine(directory, settings),
         keepalive(tcp=row["tcp"], here=kept, there=row["keepalive"]),
         clock((row["at"] - (before + (after - before) / 2)).total_seconds()),
         await _tools(version, encrypted=row["encrypted"], directory=settings.check.client_programs),
     )
 
 
-async def look_at_machine(directory: Path) -> tuple[Check, ...]:
+async def look_at_machine(directory: Path, settings: Settings) -> tuple[Check, ...]:
     """What can be looked at without the database; the run's directory need not be there yet."""
-    return (Check("logout", *await logout_words()), socket_path(directory), disk(directory))
+    group = (group_access(directory, settings.run.group),) if settings.run.group else ()
+    return (Check("logout", *await logout_words()), socket_path(directory), *group, disk(directory))
+
+
+def group_access(directory: Path, name: str) -> Check:
+    """Whether members of the group that may attach can get to the run directory, which itself is opened to them."""
+    try:
+        number = grp.getgrnam(name).gr_gid
+    except KeyError:
+        return Check("group", f"there is no group {name}", "Correct the setting run.group.")
+    closed = [parent for parent in directory.absolute().parents if not _lets_in(parent, number)]
+    if not closed:
+        return Check("group", f"members of {name} may attach")
+    return Check(
+        "group",
+        f"members of {name} cannot get to the run directory: {closed[0]} does not let them through",
+        f"chmod o+x {closed[0]}, or keep runs elsewhere (run.directory).",
+    )
+
+
+def _lets_in(directory: Path, group: int) -> bool:
+    try:
+        found = directory.stat()
+    except OSError:
+        return False
+    return bool(found.st_mode & (stat.S_IXGRP if found.st_gid == group else stat.S_IXOTH))
 
 
 async def preflight_at_start(spec: ConnectionSpec | None, directory: Path, settings: Settings) -> MachineChecked:
@@ -92,7 +119,9 @@ async def preflight_at_start(spec: ConnectionSpec | None, directory: Path, setti
     again = (
         "Its clock, keep-alives and version are looked at by the next start of the engine, and by steps 2.2 and 7.1."
     )
-    return machine_checked((*await look_at_machine(directory), Check("connection", f"not looked at: {missing}", again)))
+    return machine_checked(
+        (*await look_at_machine(directory, settings), Check("connection", f"not looked at: {missing}", again))
+    )
 
 
 def machine_checked(checks: Iterable[Check]) -> MachineChecked:

@@ -19,6 +19,8 @@ class RunSettings(Section):
     """Where run directories are made; `$XDG_STATE_HOME/pgrecast/runs` when not set."""
     two_person: bool = False
     """Whether a second, different person must approve what the operator has confirmed by typing."""
+    group: str = ""
+    """Group of the operating system whose members may attach, too; only the run's own user when empty."""
     idle: Duration = timedelta(minutes=10)
     """How long the engine stays when nobody is attached and nothing runs."""
     checklists: tuple[Path, ...] = ()

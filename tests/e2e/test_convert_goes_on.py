@@ -209,6 +209,13 @@ async def test_production_has_gates_and_one_engine(command: CommandLine, slow: D
     ):
         assert f"{gate}: " in refused.stderr
     assert not is_served(run)
+    document = command.facts("--run", str(run), "status")
+    (step,) = [step for task in document["tasks"] for step in task["steps"] if step["id"] == "7.3"]
+    assert [(gate["name"], gate["open"], gate["opens"]) for gate in step["gates"]][:3] == [
+        ("credentials", False, "1.3"), ("investigation", False, "2.2"), ("backup", False, "3.2"),
+    ]  # fmt: skip
+    told = command.run("--run", str(run), "status").stdout
+    assert "closed     an open window: none chosen yet (step 6.1 opens it, can be overridden)" in told
     engines = [record.event.kind for record in read_journal(run)].count("engine_started")
     assert engines == 1
 
@@ -218,7 +225,10 @@ async def test_production_has_gates_and_one_engine(command: CommandLine, slow: D
     async with attached(client, name="ben") as ben:
         other = await asyncio.to_thread(command.run, *arguments)
         assert (other.returncode, "Somebody else is this run's operator" in other.stderr) == (3, True)
-        await ben.until(lambda f: "production" in f.state.targets)
+        await ben.until(lambda f: f.state.machine)
+        assert (
+            "free for the run directory" in (await asyncio.to_thread(command.run, "--run", str(run), "status")).stdout
+        )
     through_it = await asyncio.to_thread(command.run, *arguments)
     assert through_it.returncode == 3
     assert is_served(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from core.engine.protocol import (
     AbortStep,
     AddNote,
     AnswerQuestion,
+    Attach,
     OverrideGate,
+    Reply,
     RunStep,
     StopEngine,
     TakeOver,
@@ -361,6 +364,23 @@ async def test_with_two_persons_a_phrase_needs_another_one_too(run: Path) -> Non
             assert (await ben.send(go)).accepted
             await anna.until_step("3.1", StepStatus.DONE)
             assert anna.state.step("3.1").summary == "go"
+
+
+async def test_where_people_have_accounts_the_second_person_needs_another_one(run: Path) -> None:
+    with engine_thread(run, settings={"run": {"two_person": True, "group": "dba"}}) as thread:
+        async with attached(LocalClient(thread)) as anna:
+            await anna.send(RunStep(step="3.1"))
+            go = AnswerQuestion(question=await question_of(anna, "3.1"), choice="go", phrase=PHRASE)
+            assert (await anna.send(go)).accepted
+            replies = [await approve(thread, go, uid) for uid in (os.getuid(), os.getuid() + 1)]
+            assert [reply.reason for reply in replies] == ["a second, different person must approve", ""]
+            await anna.until_step("3.1", StepStatus.DONE)
+
+
+async def approve(thread: EngineThread, answer: AnswerQuestion, uid: int) -> Reply:
+    """What an approver called ben is told, from the account of that number."""
+    session, _ = await thread.run(thread.engine.attach(Attach(role="approver", name="ben"), uid))
+    return await thread.run(thread.engine.command(session, answer))
 
 
 async def test_without_two_persons_an_approver_has_nothing_to_say(engine: EngineThread) -> None:

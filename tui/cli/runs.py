@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.engine.address import find_kind
 from core.engine.handover import CONVERSION, RECOVERY
 from core.engine.process import is_served
-from core.errors import ConfigurationError, UsageError
+from core.errors import ConfigurationError, EngineError, UsageError
 from core.events import RunOpened
 from core.journal import FILE as JOURNAL
 from core.journal import read_journal
@@ -74,7 +76,12 @@ def existing_run(named: Path | None, settings: Settings) -> Path:
 
 
 def runbook_of(directory: Path) -> str:
-    """Where the runbook of the run in the directory is, as `Handover.runbook`; the recovery's for a run not begun."""
+    """Where the runbook of the run in the directory is, as `Handover.runbook`; the recovery's for a run not begun.
+
+    The engine that serves it tells; of whom the journal is kept from, it is the only one who does (`run.group`).
+    """
+    with suppress(EngineError):
+        return KINDS.get(find_kind(directory), RECOVERY)
     if not (directory / JOURNAL).exists():
         return RECOVERY
     first = next(read_journal(directory), None)

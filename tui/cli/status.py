@@ -97,7 +97,11 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
             overridden = state.overrides.get(step.id, {})
             for gate in reports(step, state, settings, now):
                 word = "open" if gate.open else "overridden" if gate.name in overridden else "closed"
-                leads = f" (step {gate.opens} opens it)" if word == "closed" and gate.opens else ""
+                ways = (
+                    f"step {gate.opens} opens it" if gate.opens else "",
+                    "can be overridden" if gate.overridable else "",
+                )
+                leads = f" ({text.sentence(ways)})" if word == "closed" and any(ways) else ""
                 yield f"   {word:<10} {text.clean(gate.condition)}: {text.clean(gate.value)}{leads}"
     for question in state.questions.values():
         yield f"{question.step} asks: {text.clean(question.title)} ({question_clock(question, now)} if unanswered)"
