@@ -30,7 +30,6 @@ from core.settings.monitor import MonitorSettings
 from core.settings.reading import DELIMITER, PREFIX, advice, check_environment, explain, read_configuration
 from core.settings.run import LimitsSettings, RunSettings
 from core.settings.secrets import SecretsSettings
-from core.settings.secrets import SecretsSettings
 from core.settings.sections import SECTIONS, TOLD
 from core.settings.service import ServiceSettings
 from core.settings.targets import URL_VARIABLES, TargetName, TargetsSettings
@@ -60,7 +59,6 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     hosting: HostingSettings = HostingSettings()
     monitor: MonitorSettings = MonitorSettings()
-    secrets: SecretsSettings = SecretsSettings()
     secrets: SecretsSettings = SecretsSettings()
     alembic: AlembicSettings = AlembicSettings()
     documents: DocumentsSettings = DocumentsSettings()
