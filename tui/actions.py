@@ -85,6 +85,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("look.evidence", ("e",), "evidence", "evidence", "What the steps left behind: facts, and files with their sha256", LOOK, rank=9),
     Action("look.log", ("l",), "log", "log", "Everything that happened, in order", LOOK, rank=10),
     Action("look.machine", ("m",), "machine", "", "The engine's machine and its connection: whether they are fit for the run", LOOK),
+    Action("look.copy", ("y",), "copy", "copy", "Copy an incident update, or a handover to the next shift, as text", LOOK, rank=15),
     Action("look.help", ("question_mark",), "help", "help", "Keys and words", LOOK, rank=6),
     Action("look.palette", ("ctrl+p",), "palette", "", "Find an action by its name", LOOK),
     Action("run.take_over", ("t",), "take_over", "take over", "Become the operator; the one before you goes on watching", RUN, rank=13),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,11 @@ from core.engine.protocol import (
     UntickStep,
 )
 from core.events import ENTER, NOTHING, Choice, Question
+from core.runbook.handover_texts import incident_update, shift_handover
 from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import StepStatus
 from tui import summary
+from tui.copies import keep_copy
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.enter import Enter
@@ -32,6 +35,15 @@ if TYPE_CHECKING:
 
 ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.ASKING})
 CANCEL = Choice(name="cancel", label="Cancel")
+TEXTS = (
+    Choice(name="incident update", label="An incident update", consequence="For everyone concerned: where it stands."),
+    Choice(
+        name="shift handover",
+        label="A shift handover",
+        consequence="For who goes on: also what waits, failed, was overridden or only ticked.",
+    ),
+)
+_WRITTEN = {"incident update": incident_update, "shift handover": shift_handover}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +194,23 @@ class Commands:
         given = await self._app.push_screen_wait(Override(step, gate))
         if given is not None:
             await self._send(OverrideGate(step=step.id, gate=gate.name, reason=given[0], phrase=given[1]))
+
+    async def copy(self) -> None:
+        """Ask which text, and copy it; a file keeps it too, and is told where the clipboard may not reach."""
+        app, store = self._app, self._store
+        title = "Copy which text? It tells the run as it stands now."
+        name = await app.push_screen_wait(Choose(title, TEXTS, default=TEXTS[0].name))
+        if name is None:
+            return
+        now = store.now()
+        text = _WRITTEN[name](app.runbook, store.state, app.settings, now)
+        app.copy_to_clipboard(text)
+        try:
+            path = await asyncio.to_thread(keep_copy, name, store.state.run, text, now)
+        except OSError as error:
+            app.tell(f"Copied to the terminal's clipboard; it could not be kept in a file: {error.strerror}.")
+        else:
+            app.tell(f"Copied to the terminal's clipboard, if it takes it; kept in {path}", seconds=30)
 
     async def take_over(self) -> None:
         """Become the operator; asks first where there is one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from core import events as e
@@ -253,3 +255,33 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         await on.press("enter")
         await on.pilot.pause(0.2)
         assert screen(on) == "EvidenceScreen"
+
+
+async def test_copying_a_text_reaches_the_terminal_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    client = ready()
+    client.say(e.NoteAdded(task=1, text="password=obviously-fake-5 [/foo]"))
+    async with stage(client) as on:
+        await on.press("y")
+        assert "An incident update" in on.text()
+        await on.press("j")
+        await on.answer()
+        await on.pilot.pause(0.1)
+        (kept,) = (tmp_path / "pgrecast" / "copies").iterdir()
+        assert kept.stat().st_mode & 0o777 == 0o600
+        assert on.app.clipboard.startswith("SHIFT HANDOVER, 2025-11-15")
+        assert kept.read_text().splitlines()[0] == on.app.clipboard.splitlines()[0]
+        assert "obviously-fake" not in kept.read_text()
+        assert str(kept) in on.told()[-1]
+        assert client.sent == []
+
+
+async def test_a_copy_that_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    async with stage(ready(), role="watcher") as on:
+        await on.press("y")
+        await on.answer()
+        await on.pilot.pause(0.1)
+        assert on.app.clipboard.startswith("INCIDENT UPDATE")
+        assert "could not be kept in a file: Not a directory" in on.told()[-1]

@@ -212,6 +212,9 @@ class RunScreen(Screen[None]):
         if self.step_here:
             self._work(self.console.commands.tick(self.step_here))
 
+    def do_copy(self) -> None:
+        self._work(self.console.commands.copy())
+
     def do_abort(self) -> None:
         step = commands.running_step(self.step_here, self.store)
         if step:
