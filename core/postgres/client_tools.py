@@ -131,9 +131,14 @@ async def login_environment(
         passfile.touch(mode=0o600, exist_ok=False)
         if spec.password is not None:
             passfile.write_text(f"*:*:*:*:{_escaped(spec.password.get_secret_value())}\n", encoding="utf-8")
-        yield {**_kept(os.environ), **_login(spec, passfile, application_name, read_only=read_only)}
+        yield {**client_environment(), **_login(spec, passfile, application_name, read_only=read_only)}
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def client_environment() -> dict[str, str]:
+    """This environment without libpq's variables, which would lead elsewhere: enough for what needs no login."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 async def run_tool(path: Path, arguments: Sequence[str], environment: Mapping[str, str], *, timeout: float) -> bytes:
@@ -225,6 +230,7 @@ async def _start(
         env=dict(environment),
         cwd=directory,
         start_new_session=True,
+        umask=0o077,  # what it writes holds a database's contents
         limit=LINE_LIMIT,
     )
 
@@ -290,7 +296,7 @@ async def _say(path: Path, *arguments: str, **variables: str) -> tuple[str, str]
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**_kept(os.environ), "LC_ALL": "C", **variables},
+            env={**client_environment(), "LC_ALL": "C", **variables},
         )
     except OSError:
         return "", ""
@@ -302,11 +308,6 @@ async def _say(path: Path, *arguments: str, **variables: str) -> tuple[str, str]
         await process.wait()
         return "", ""
     return output.decode(errors="replace"), said.decode(errors="replace")
-
-
-def _kept(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without libpq's variables, which would lead elsewhere."""
-    return {name: value for name, value in environment.items() if not name.startswith("PG")}
 
 
 def _login(spec: ConnectionSpec, passfile: Path, application_name: str, *, read_only: bool) -> dict[str, str]:

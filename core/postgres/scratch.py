@@ -55,6 +55,11 @@ class Leftover:
     made_at: datetime | None = None
 
 
+def scratch_server_directory() -> Path:
+    """Where the data of a server of our own is for a while."""
+    return Path(tempfile.gettempdir())
+
+
 @contextlib.asynccontextmanager
 async def scratch_server(server: ConnectionSpec | None) -> AsyncGenerator[ConnectionSpec, None]:
     """A server to make scratch databases on: the given one, or an embedded one that ends with the block.
@@ -68,7 +73,7 @@ async def scratch_server(server: ConnectionSpec | None) -> AsyncGenerator[Connec
     if server is not None:
         yield server
         return
-    directory = Path(tempfile.mkdtemp(prefix=SERVER_PREFIX))
+    directory = Path(tempfile.mkdtemp(prefix=SERVER_PREFIX, dir=scratch_server_directory()))
     try:
         embedded = await EmbeddedServer.start(directory, settings=EMBEDDED_SETTINGS)
         try:
@@ -87,12 +92,15 @@ async def scratch_server(server: ConnectionSpec | None) -> AsyncGenerator[Connec
 
 
 @contextlib.asynccontextmanager
-async def scratch_database(server: ConnectionSpec, purpose: str) -> AsyncGenerator[ConnectionSpec, None]:
+async def scratch_database(
+    server: ConnectionSpec, purpose: str, *, encoding: str | None = None
+) -> AsyncGenerator[ConnectionSpec, None]:
     """An empty database, to which only its owner may connect, dropped with all its sessions at the end of the block.
 
     Args:
         server: a login that may create databases, and a database to connect to meanwhile.
         purpose: what it is for, in a few words; its comment says so.
+        encoding: of its texts; None for the server's own. Another than UTF8 comes with the locale C, which fits any.
 
     Raises:
         Refused: the role may not create databases, or the server will not make one.
@@ -100,7 +108,7 @@ async def scratch_database(server: ConnectionSpec, purpose: str) -> AsyncGenerat
     """
     name = PREFIX + secrets.token_hex(4)
     try:
-        await _create(server, name, purpose)
+        await _create(server, name, purpose, encoding)
         yield server.with_database(name)
     finally:
         await _to_the_end(_drop_after_use(server, name))
@@ -150,13 +158,15 @@ async def drop_with_sessions(connection: asyncpg.Connection, name: str) -> None:
         await connection.execute(f"DROP DATABASE IF EXISTS {quoted}")
 
 
-async def _create(server: ConnectionSpec, name: str, purpose: str) -> None:
+async def _create(server: ConnectionSpec, name: str, purpose: str, encoding: str | None) -> None:
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
     connection = await connect(server, read_only=False, statement_timeout_ms=CREATE_TIMEOUT_MS)
     try:
         quoted = quote_identifier(name)
         # template0: what an administrator has put into template1 is not part of a schema's history.
-        await connection.execute(f"CREATE DATABASE {quoted} TEMPLATE template0")
+        given = f" ENCODING {quote_literal(encoding)}" if encoding else ""
+        given += " LOCALE 'C'" if encoding not in (None, "UTF8") else ""
+        await connection.execute(f"CREATE DATABASE {quoted} TEMPLATE template0{given}")
         await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {quoted} FROM PUBLIC")
         comment = f"{_MARK} ({purpose}), made {made_at}; it may be dropped."
         await connection.execute(f"COMMENT ON DATABASE {quoted} IS {quote_literal(comment)}")

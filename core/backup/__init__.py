@@ -1,0 +1,1 @@
+"""Backups: taken, kept, proved by restore, taken off the machine."""
