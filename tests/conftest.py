@@ -23,6 +23,7 @@ EMBEDDED_SETTINGS = {
     "full_page_writes": "off",
     "max_connections": "200",
     "max_prepared_transactions": "10",
+    "shared_preload_libraries": "pg_stat_statements",
     "wal_level": "logical",
 }
 

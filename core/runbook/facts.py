@@ -128,7 +128,12 @@ HEALTH_VERIFIED = "health.verified"
 
 # Task 8.
 MONITORED = "monitor.result"
-"""What the watch has found: `seconds`, `probes`, `failed`, `errors`, `violations`, `orphans`, `counts`."""
+"""What the watch has found so far: `seconds`, `probes`, `failed`, `lines`, `errors`, `violations`, `orphans` (rows), `keys`,
+`keys_checked`, `counts` by table, and each part in `words`."""
+MONITOR_VIOLATIONS = "monitor.violations"
+"""Violations in the logs and rows that reference nothing, as step 8.7 found them: `logs` (None: not read), `orphans`."""
+MONITOR_COUNTS = "monitor.counts"
+"""Rows by table, as step 8.8 counted them."""
 
 # Task 9.
 DOCUMENTS_WRITTEN = "documents.written"

@@ -18,6 +18,7 @@ from core.runbook.conversion import scope_request
 from core.runbook.facts import REPORT_FILE
 from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type, render
 from core.runbook.model import StepContext
+from core.runbook.monitor.worst_queries import record_worst_queries
 from core.runbook.planning import clone_settings, plan_conversion, reading, show_inspection
 from core.runbook.preflight import preflight, record_preflight
 from core.runbook.row_counts import count_rows
@@ -35,6 +36,7 @@ async def investigate(context: StepContext) -> str:
         spec, identity, context.settings, directory=context.run_directory, progress=show_inspection(context)
     )
     await record_preflight(context, findings.machine)
+    await record_worst_queries(context, spec)
     await context.file(REPORT_FILE, render(findings).encode())
     for name, value in facts_of(findings).items():
         await context.fact(name, value)
