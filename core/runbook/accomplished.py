@@ -125,9 +125,9 @@ def session_seconds(state: RunState) -> float | None:
 
 def downtime_seconds(state: RunState) -> tuple[float | None, bool]:
     """How long the service was down, and whether that was measured; else it is what ticks say."""
-    measured = state.facts.get(facts.DOWNTIME_SECONDS)
-    if isinstance(measured, int | float):
-        return float(measured), True
+    if facts.DOWNTIME_SECONDS in state.facts:
+        measured = state.facts[facts.DOWNTIME_SECONDS]
+        return (float(measured) if isinstance(measured, int | float) else None), True
     last = state.step(DOWNTIME_ENDS)
     if state.step(DOWNTIME_BEGINS).status not in _THROUGH or last.status not in _THROUGH or last.ended is None:
         return None, False
@@ -238,12 +238,13 @@ def _made(
 
 
 def _keys_changed(state: RunState, settings: Settings) -> list[Figure]:
-    """Each root key's type before and after; the key that the investigation looks at stands first."""
+    """Each root key's type before and after; the keys that the investigation asks for stand first."""
     source, target = type_change(settings)
-    first = settings.investigation.key_column
+    asked = settings.investigation
+    first = [asked.key_column, *(f"{table}.id" for table in asked.count_tables)]
     keys = sorted(
         _mapping(state.facts.get(facts.INVESTIGATION_KEYS)),
-        key=lambda key: (key not in (first, f"public.{first}"), key),
+        key=lambda key: (first.index(key) if key in first else len(first), key),
     )
     found = [Figure("Key", f"{key}: {source} → {target}", held=True) for key in keys[:MOST_KEYS]]
     if len(keys) > MOST_KEYS:
