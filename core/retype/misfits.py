@@ -34,6 +34,7 @@ class Misfit:
         detail: why it is not known.
         respelt: how many of them are uuids all the same, in upper case, in braces, or with other hyphens.
         merging: how many uuids the column has in more than one spelling; they would become the same.
+        query: what finds them all.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Misfit:
     detail: str = ""
     respelt: int = 0
     merging: int = 0
+    query: str = ""
 
 
 def misfit_condition(types: TypePair, column: str) -> str | None:
@@ -104,5 +106,10 @@ async def _in_table(
             twice = f"SELECT {rows} WHERE {spelt} GROUP BY {name}::uuid HAVING count(DISTINCT {name}) > 1"
             merging = await connection.fetchval(f"SELECT count(*) FROM ({twice}) AS twice") if respelt else 0  # noqa: S608
         yield Misfit(
-            column_name(column), count, tuple(row["value"] for row in examples), respelt=respelt, merging=merging
+            column_name(column),
+            count,
+            tuple(row["value"] for row in examples),
+            respelt=respelt,
+            merging=merging,
+            query=f"SELECT * {rows} WHERE {condition}",
         )

@@ -126,12 +126,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A reason why a conversion must not start."""
+    """A reason why a conversion must not start.
+
+    Attributes:
+        id: its kind, and after a colon what it is about.
+        query: what finds it where that cannot be said of all of its kind (`core.retype.finding_queries`).
+    """
 
     id: str
     object: str
     reason: str
     way_out: str
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)

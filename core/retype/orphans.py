@@ -85,6 +85,11 @@ def is_switched_off(catalog: Catalog, key: Constraint) -> bool:
     return any(one.enforcement for one in (key, *foreign_keys.copies(catalog, key.oid)))
 
 
+def query_for_orphans(catalog: Catalog, key: Constraint) -> str:
+    """What finds the rows that reference nothing."""
+    return f"SELECT h.* {_without_counterpart(catalog, key)}"
+
+
 def _without_counterpart(catalog: Catalog, key: Constraint) -> str:
     """FROM and WHERE of the rows; a row with a NULL in its key references nothing and is none (MATCH SIMPLE)."""
     pairs = _pairs(catalog, key)

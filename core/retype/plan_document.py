@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.retype.course import total_of
+from core.retype.finding_queries import query_that_finds
 from core.retype.model import Phase, Plan, Repair, SoftReference, Statement
 from core.retype.repair.diff import repair_diff
 
@@ -41,7 +42,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         ],
         "soft_references": [_soft_reference(soft) for soft in scope.soft_references],
         "already_converted": list(scope.already_converted),
-        "blockers": [asdict(blocker) for blocker in plan.blockers],
+        "blockers": [{**asdict(blocker), "query": query_that_finds(blocker)} for blocker in plan.blockers],
         "warnings": [asdict(warning) for warning in plan.warnings],
         "repairs": [_repair(repair) for repair in plan.repairs],
         "offered_repairs": [_repair(repair) for repair in plan.offered],

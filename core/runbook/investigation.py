@@ -11,7 +11,8 @@ from core.errors import UsageError
 from core.events import Json
 from core.postgres.catalog import Catalog, Relation
 from core.retype.estimate import Estimate
-from core.retype.model import Plan, SoftReference
+from core.retype.finding_queries import query_that_finds
+from core.retype.model import Blocker, Plan, SoftReference
 from core.retype.names import find_column, split_name, table_name
 from core.runbook import facts
 from core.runbook.markdown import bullets, code, table
@@ -191,11 +192,16 @@ def render(findings: Findings) -> str:
         if findings.machine
         else "Not looked at.",
         "## Blockers",
-        bullets(f"{code(b.object)}: {code(b.reason)} Way out: {code(b.way_out)}" for b in plan.blockers) or "None.",
+        bullets(_blocker(blocker) for blocker in plan.blockers) or "None.",
         "## Warnings, to be accepted by their id",
         bullets(f"{code(w.id)}: {code(w.reason)} {code(w.consequence)}" for w in plan.warnings) or "None.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _blocker(blocker: Blocker) -> str:
+    query = " ".join(query_that_finds(blocker).split())
+    return f"{code(blocker.object)}: {code(blocker.reason)} Way out: {code(blocker.way_out)} Found by: {code(query)}"
 
 
 def _soft_reference(soft: SoftReference) -> str:

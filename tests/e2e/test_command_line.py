@@ -246,3 +246,54 @@ def test_a_defect_is_a_sentence_and_its_traceback_a_file(
     assert "Traceback" not in said
     assert "ZeroDivisionError: 14" in log
     assert "obviously-fake" not in said
+
+
+REPAIRED = """
+CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), mail text);
+CREATE TABLE deals (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), owner uuid REFERENCES users);
+ALTER TABLE deals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY "own deals" ON deals TO {reader} USING (owner = current_setting('app.me')::uuid);
+CREATE VIEW root AS SELECT mail FROM users WHERE id = '00000000-0000-0000-0000-000000000001'::uuid;
+CREATE FUNCTION transfer(heir uuid) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM deals WHERE owner = heir';
+CREATE FUNCTION keep_owner() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  fallback uuid := TG_ARGV[0];
+BEGIN
+  IF NEW.owner = fallback THEN
+    RAISE EXCEPTION 'taken';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER keep_owner BEFORE INSERT ON deals FOR EACH ROW
+  EXECUTE FUNCTION keep_owner('00000000-0000-0000-0000-000000000001');
+"""
+
+
+async def test_a_plan_shows_what_it_repairs_as_differences(command: CommandLine, database: Database) -> None:
+    """The policy's role is unknown on the server where the check is made."""
+    connection = await database.connect()
+    reader = f"{database.owner}_reader"
+    await connection.execute(f"CREATE ROLE {reader}")
+    await connection.execute(REPAIRED.replace("{reader}", reader))
+    await connection.close()
+    arguments = ("plan", "--dsn", database.dsn, "--repair-functions", "all")
+    plan = command.facts(*arguments)
+    assert plan["blockers"] == []
+    added = {
+        repair["object"]: [
+            line[1:].strip() for line in repair["diff"].splitlines() if line[:2] != "++" and line[:1] == "+"
+        ]
+        for repair in plan["repairs"]
+    }
+    assert set(added) == {
+        'policy "own deals" on deals', "view root", "function keep_owner()", "function transfer(heir uuid)",
+    }  # fmt: skip
+    assert "owner = ((current_setting('app.me'::text))::uuid)::text" in "".join(
+        added['policy "own deals" on deals']
+    )
+    assert "'00000000-0000-0000-0000-000000000001'::uuid)::text" in "".join(added["view root"])
+    assert added["function keep_owner()"] == ["IF NEW.owner = (fallback)::text THEN"]
+    printed = command.run(*arguments).stdout
+    for repair in plan["repairs"]:
+        assert f"REPAIR {repair['object']}: {repair['reason']}" in printed
+        assert all(f"  {line}" in printed.splitlines() for line in repair["diff"].splitlines())

@@ -12,6 +12,7 @@ import pytest
 from core.postgres.inspect import inspect
 from core.retype.activity import SECOND_LOOK_SECONDS, read_activity
 from core.retype.blockers import Findings, find_blockers
+from core.retype.finding_queries import query_that_finds
 from core.retype.model import ScopeRequest
 from core.retype.scope import decide_scope
 from core.retype.types import parse_type_pair
@@ -253,6 +254,9 @@ async def test_blocked(bench: Bench, name: str) -> None:
         assert any(matches(bench, expected, b.id) for b in plan.blockers), [b.id for b in plan.blockers]
     assert len(plan.blockers) == len(case.blockers), [b.id for b in plan.blockers]
     assert all(b.object and b.reason.endswith(".") and b.way_out for b in plan.blockers)
+    for blocker in plan.blockers:
+        found = await bench.connection.fetch(query_that_finds(blocker))
+        assert any(name_in(blocker.object) in str(row) for row in found), (blocker, found)
     if case.refused:
         with pytest.raises(asyncpg.PostgresError, match=case.refused):
             await bench.run(plan)
@@ -549,6 +553,11 @@ async def set_up(bench: Bench, case: Case) -> None:
         await bench.as_owner(case.sql.replace("{owner}", bench.owner))
     if case.superuser:
         await bench.as_superuser(case.superuser.replace("{owner}", bench.owner))
+
+
+def name_in(thing: str) -> str:
+    """The object's own name: the word before "on", the last part of a qualified name."""
+    return thing.partition(" on ")[0].rpartition(" ")[2].rpartition(".")[2].partition("(")[0].strip('"')
 
 
 def matches(bench: Bench, expected: str, found: str) -> bool:

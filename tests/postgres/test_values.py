@@ -10,6 +10,7 @@ from core.postgres.catalog import Catalog
 from core.postgres.inspect import inspect
 from core.retype.activity import read_activity
 from core.retype.blockers import Findings, find_blockers
+from core.retype.finding_queries import query_that_finds
 from core.retype.model import ScopeRequest
 from core.retype.scope import decide_scope
 from core.retype.types import parse_type_pair
@@ -47,6 +48,7 @@ async def test_uuids_in_another_spelling_and_those_that_would_become_the_same(be
     assert blocker.reason.startswith("9 of its values are not written as a uuid is")
     assert "4 of them are uuids in another spelling" in blocker.reason
     assert "1 uuids stand there in more than one spelling" in blocker.reason
+    assert len(await bench.connection.fetch(query_that_finds(blocker))) == 9
     # Both counts are what the server itself says.
     valid = [
         value
@@ -114,6 +116,8 @@ async def test_a_valid_key_that_is_switched_off_with_rows_that_break_it(bench: B
     found = {b.id: b.reason for b in plan.blockers}
     assert set(found) == {"enforcement:public.logs.by", "orphans:public.logs.by"}
     assert "1 rows reference nothing" in found["orphans:public.logs.by"]
+    orphans = next(b for b in plan.blockers if b.id.startswith("orphans:"))
+    assert [row["n"] for row in await bench.connection.fetch(query_that_finds(orphans))] == [20]
 
 
 async def findings_of(database: Database, catalog: Catalog, request: ScopeRequest) -> Findings:

@@ -182,13 +182,14 @@ def test_no_conversion_needed() -> None:
 
 def test_blockers_and_warnings_stand_in_the_report() -> None:
     plan = make_plan(
-        blockers=(Blocker("b", HOSTILE, "it is in the partition key.", "rebuild the table."),),
+        blockers=(Blocker("partition-key:b", HOSTILE, "it is in the partition key.", "rebuild the table."),),
         warnings=(PlanWarning("function:f", "f", "will fail.", "writes fail."),),
     )
     findings = make_findings(plan=plan, estimate=estimate(plan))
     assert "cannot start yet: 1 blocker." in conclusion(findings)
     text = render_findings(findings)
     assert f"``{HOSTILE}``" in text
+    assert "FROM pg_partitioned_table" in text
     assert "`function:f`" in text
     assert facts_of(findings)[facts.INVESTIGATION_TOTALS]["blockers"] == 1
 

@@ -12,6 +12,7 @@ from core.errors import Refused, UsageError
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.inspect import InspectionProgress
 from core.retype import bodies
+from core.retype.finding_queries import query_that_finds
 from core.retype.model import Plan
 from core.retype.plan_document import plan_document
 from core.retype.script import render_script
@@ -95,6 +96,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from lines
     for blocker in plan.blockers:
         yield f"BLOCKER {blocker.id}: {blocker.object}: {blocker.reason} Way out: {blocker.way_out}"
+        yield f"  found by: {' '.join(query_that_finds(blocker).split())};"
     for warning in plan.warnings:
         yield f"WARNING {warning.id}: {warning.object}: {warning.reason} {warning.consequence}"
     for repair in document["repairs"]:

@@ -10,7 +10,7 @@ from core.retype.activity import Activity
 from core.retype.dependents import foreign_keys
 from core.retype.misfits import Misfit
 from core.retype.model import Blocker, PlanWarning, Scope
-from core.retype.orphans import Orphans
+from core.retype.orphans import Orphans, query_for_orphans
 
 
 def blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Iterator[Blocker]:
@@ -21,6 +21,7 @@ def blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Iterator[Blo
                 f"column {misfit.name}",
                 f"{misfit.count} of its values {_why(scope.types.target, misfit)}",
                 "Correct them before, in the column and in everything that references it, or exclude the column.",
+                misfit.query,
             )
     for orphans in activity.orphans:
         key = catalog.constraint.get(orphans.foreign_key)  # it may have gone since they were counted
@@ -31,6 +32,7 @@ def blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Iterator[Blo
                 f"It is valid by the catalog, but it was switched off, and {_counted(orphans)}. Added again it would be "
                 "validated, and fail.",
                 "Correct or delete those rows before, or drop the key and add it again NOT VALID.",
+                query_for_orphans(catalog, key),
             )
 
 
