@@ -38,10 +38,11 @@ Values = Mapping[tuple[str, str], int | None]
 
 @dataclass(frozen=True)
 class Reading:
-    """A database's content, and the canonical form of its catalog."""
+    """A database's content, the canonical form of its catalog, and its extensions."""
 
     content: Content
     canonical: Canonical
+    extensions: tuple[str, ...]
 
 
 async def read_content(
@@ -85,9 +86,8 @@ async def read_content(
         ),
         large_objects=int(large_objects),
         roles=tuple(sorted(roles_in(catalog))),
-        extensions=tuple(sorted(extension.name for extension in catalog.extensions)),
     )
-    return Reading(content, form)
+    return Reading(content, form, tuple(sorted(extension.name for extension in catalog.extensions)))
 
 
 async def sequence_values(connection: asyncpg.Connection) -> Values:

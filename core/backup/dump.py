@@ -110,6 +110,7 @@ async def take_dump(
                     client_version=tools.major,
                     database_bytes=int(await leader.fetchval("SELECT pg_database_size(current_database())")),
                     files=files,
+                    extensions=reading.extensions,
                     content=_with_sizes(reading.content, tables),
                 )
                 return finish(partial, manifest, to_json(reading.canonical))

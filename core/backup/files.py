@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.backup.manifest import FileFigures, Form, digest_of, files_below
+from core.backup.plain import GZIP_MAGIC
 from core.backup.storage import Backup
 from core.errors import BackupError, QueryFailed, UsageError
 from core.postgres.client_tools import client_environment, find_client_tools, run_tool
@@ -101,7 +102,7 @@ class _Read:
     def through(self) -> _Read:
         sha = hashlib.sha256()
         self._member = zlib.decompressobj(GZIP)
-        compressed = self.path.suffix == ".gz"
+        compressed = self.path.suffix == ".gz" or self._begins_packed()
         with self.path.open("rb") as file:
             while chunk := file.read(PIECE):
                 sha.update(chunk)
@@ -114,6 +115,10 @@ class _Read:
         if compressed and not self._member.eof and not self.fault:
             self.fault = "it ends too early"
         return self
+
+    def _begins_packed(self) -> bool:
+        with self.path.open("rb") as file:
+            return file.read(2) == GZIP_MAGIC
 
     def _unpack(self, chunk: bytes) -> None:
         """Several members may follow each other (RFC 1952, section 2.2)."""

@@ -74,7 +74,6 @@ class Content(_Part):
     Attributes:
         fingerprint: of its catalog, whose canonical form is in CATALOG_FILE.
         roles: every role that an object names: owners, grantees, those of policies.
-        extensions: names of those that a restore must create.
     """
 
     fingerprint: str
@@ -82,7 +81,6 @@ class Content(_Part):
     sequences: tuple[SequenceFigures, ...] = ()
     large_objects: int | None = None
     roles: tuple[str, ...] = ()
-    extensions: tuple[str, ...] = ()
 
 
 class Manifest(_Part):
@@ -94,6 +92,7 @@ class Manifest(_Part):
         lsn: the position in the write-ahead log at that moment.
         identity: of the database that was dumped; None where nobody can tell.
         files: by path within the data; of a single file, by its name.
+        extensions: names of those that a restore must create, as far as is known.
         content: None where the backup was not made by us: then nothing of that moment is known.
         unproved: what this backup cannot prove by itself, in sentences.
     """
@@ -114,6 +113,7 @@ class Manifest(_Part):
     client_version: int | None = None
     database_bytes: int = 0
     files: Mapping[str, FileFigures]
+    extensions: tuple[str, ...] = ()
     catalog_sha256: str | None = None
     content: Content | None = None
     unproved: tuple[str, ...] = ()

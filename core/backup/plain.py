@@ -7,10 +7,12 @@ import gzip
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import IO, cast
 
 from core.errors import BackupError
 
 PIECE = 1024 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
 
 _COPY = re.compile(rb"COPY .* FROM stdin;\s*$")
 _COMMAND = re.compile(rb"\\(?!(?:un)?restrict\b)")
@@ -28,10 +30,21 @@ async def script(path: Path) -> AsyncIterator[bytes]:
         yield piece
 
 
+def unpacked(path: Path) -> IO[bytes]:
+    """Open a file, unpacked where it is packed with gzip.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as plain:
+        packed = plain.read(2) == GZIP_MAGIC
+    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
+
+
 def _checked(path: Path) -> Iterator[bytes]:
     piece, in_copy = bytearray(), False
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with unpacked(path) as file:
             for number, line in enumerate(file, 1):
                 if in_copy:
                     in_copy = line.rstrip(b"\r\n") != b"\\."

@@ -172,10 +172,11 @@ async def require_extensions(manifest: Manifest, server: ConnectionSpec) -> None
     Raises:
         Refused: it lacks one.
     """
-    wanted = set(manifest.content.extensions) if manifest.content is not None else set[str]()
     connection = await connect(server)
     try:
-        missing = wanted - {row["name"] for row in await connection.fetch(QUERIES["extensions_available"])}
+        missing = set(manifest.extensions) - {
+            row["name"] for row in await connection.fetch(QUERIES["extensions_available"])
+        }
     finally:
         connection.terminate()
     if missing:

@@ -263,9 +263,8 @@ async def test_nothing_is_overwritten_and_the_oldest_verified_is_retired(shop: D
 
 async def test_an_extension_that_the_scratch_server_lacks_is_said(shop: Database, tmp_path: Path) -> None:
     backup = await dump(shop, tmp_path)
-    assert backup.manifest.content is not None
-    content = backup.manifest.content.model_copy(update={"extensions": ("plpgsql", "timescale_of_mine")})
-    wanting = replace(backup, manifest=backup.manifest.model_copy(update={"content": content}))
+    extensions = (*backup.manifest.extensions, "timescale_of_mine")
+    wanting = replace(backup, manifest=backup.manifest.model_copy(update={"extensions": extensions}))
     with pytest.raises(Refused, match="lacks timescale_of_mine") as refused:
         await verify(wanting, "equal", elsewhere(shop))
     assert "backup.restore" in refused.value.advice
