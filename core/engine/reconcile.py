@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from core.engine.hub import Hub
 from core.errors import JournalError, PgrecastError
@@ -49,15 +50,16 @@ class Reconciler:
         for id_, step_state in list(self._hub.state.steps.items()):
             if step_state.status in INTERRUPTED:
                 await self._begin(id_)
+        for step in (step for task in self._runbook.tasks for step in task.steps if step.after_start is not None):
+            if self._hub.state.steps.get(step.id) is not None and step.id not in self._tasks:
+                self._beside(step, self._look_after(step))
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=PATIENCE_AT_START)
 
     def resolve(self, step: Step) -> None:
         """Find out what became of the step's transaction, beside everything else."""
         if step.id not in self._tasks:
-            task = asyncio.get_running_loop().create_task(self._until_decided(step), name=f"reconcile {step.id}")
-            self._tasks[step.id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(step.id, None))
+            self._beside(step, self._until_decided(step))
 
     async def stop(self) -> None:
         """Ask no more; the next start does."""
@@ -66,6 +68,20 @@ class Reconciler:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _beside(self, step: Step, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"reconcile {step.id}")
+        self._tasks[step.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(step.id, None))
+
+    async def _look_after(self, step: Step) -> None:
+        assert step.after_start is not None  # noqa: S101 - or it would not have been begun
+        try:
+            await step.after_start(self._context(step))
+        except PgrecastError as error:
+            self._hub.log.error("After the start, step %s: %s", step.id, error)  # noqa: TRY400 - nothing is wrong with the program
+        except Exception:
+            self._hub.log.exception("After the start, step %s", step.id)
 
     async def _begin(self, id_: str) -> None:
         try:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from core.errors import Refused
 from core.retype.model import PlanWarning
 from core.runbook import gates
-from core.runbook.check_production import look_at_service
 from core.runbook.conversion import ConversionResult, Preparation, convert, scope_request
 from core.runbook.decide import decided_request
 from core.runbook.evidence import read_evidence
@@ -22,8 +21,10 @@ from core.runbook.facts import (
     INVESTIGATION_FINGERPRINT,
     REHEARSAL_FILE,
 )
+from core.runbook.fencing import keep_out
 from core.runbook.model import GateReport, StepContext
 from core.runbook.planning import Planned
+from core.runbook.probing import look_at_service
 from core.runbook.rehearsal import Rehearsal, not_rehearsed
 from core.runbook.sessions import count_sessions
 from core.runbook.staged import ENUMERATED
@@ -42,6 +43,7 @@ async def convert_production(context: StepContext) -> str:
         require_investigated(context, planned)
         require_reviewed(context, planned)
         await look_at_service(context)
+        await keep_out(context)
         await count_sessions(context)
         open_, overridden = require_open(context, datetime.now(UTC))
         rehearsal = _rehearsal(context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.runbook.model import Escalation
+from core.settings import Settings
 
 CONVERSION_FAILS = Escalation(
     "If the conversion fails",
@@ -34,3 +35,8 @@ SERVICES_DO_NOT_START = Escalation(
         "Check the logs for foreign key violations.",
     ),
 )
+
+
+def with_contacts(escalation: Escalation, settings: Settings) -> tuple[str, ...]:
+    """The lines of a branch, and then whom to call."""
+    return (*escalation.lines, *(f"Call: {contact}" for contact in settings.service.contacts))

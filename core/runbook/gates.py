@@ -14,8 +14,11 @@ from core.runbook.facts import (
     BACKUP_VERIFIED,
     CREDENTIALS_ROTATED,
     DECISION_APPROACH,
+    DEPLOYED,
+    FENCE_UP,
     INVESTIGATION_FINGERPRINT,
     MAINTENANCE_ANSWER,
+    MAINTENANCE_HELD,
     MAINTENANCE_PROVED,
     PRODUCTION_FINGERPRINT,
     REHEARSAL_MISSING,
@@ -58,9 +61,16 @@ def _task(report: GateReport) -> str:
     return step if task == "7" else task
 
 
-def _ticks(name: str, condition: str, state: RunState, steps: Sequence[str]) -> GateReport:
-    """What the ticks of all these steps say, where no step of this version records a fact."""
-    missing = [step for step in steps if state.step(step).status is not StepStatus.TICKED]
+def _ticks(
+    name: str, condition: str, state: RunState, steps: Sequence[str], *, proofs: Sequence[str] = ()
+) -> GateReport:
+    """What the ticks of all these steps say, where no step of this version records a fact; of `proofs`, being done does too."""
+    missing = [
+        step
+        for step in steps
+        if (found := state.step(step).status) is not StepStatus.TICKED
+        and not (found is StepStatus.DONE and step in proofs)
+    ]
     if missing:
         return GateReport(name, condition, open=False, value=f"not yet: {_steps(missing)}", opens=missing[0])
     who = sorted({actor.name for step in steps if (actor := state.step(step).actor)})
@@ -86,7 +96,8 @@ ROTATION = ("1.3", "1.4", "1.5", "1.6", "1.7")
 
 def credentials(state: RunState, settings: Settings, now: datetime) -> GateReport:
     name, condition = "credentials", "rotated credentials"
-    return _proved(name, condition, state, CREDENTIALS_ROTATED, ROTATION[0]) or _ticks(name, condition, state, ROTATION)
+    found = _proved(name, condition, state, CREDENTIALS_ROTATED, "1.7")
+    return found or _ticks(name, condition, state, ROTATION, proofs=ROTATION)
 
 
 def investigation(state: RunState, settings: Settings, now: datetime) -> GateReport:
@@ -231,6 +242,28 @@ def committed(conversion_step: str, target: str) -> Gate:
         return GateReport(name, condition, open=False, value=value, opens=conversion_step)
 
     return gate
+
+
+def maintenance_on(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open while something that step 7.2 has set is not taken back."""
+    del settings, now
+    name, condition = "standing", "maintenance that this run has begun"
+    on = [
+        word
+        for fact, word in ((MAINTENANCE_HELD, "changes at the host"), (FENCE_UP, "the fence"))
+        if state.facts.get(fact)
+    ]
+    return GateReport(
+        name, condition, open=bool(on), value=f"on: {', '.join(on)}" if on else "nothing is on", opens="7.2"
+    )
+
+
+def deployed(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open once a deploy of this run was followed to its end."""
+    del settings, now
+    found = state.facts.get(DEPLOYED)
+    value = f"deploy {found['id']} is {found['state']}" if found else "none yet"
+    return GateReport("deployed", "a deploy that this run has made", open=bool(found), value=value, opens="7.5")
 
 
 REHEARSE: tuple[Gate, ...] = (decision,)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -18,6 +18,7 @@ from core.postgres.identity import Identity
 from core.redaction import redactor
 from core.revisions.application import ApplicationProject
 from core.revisions.clearance import clear, clearable
+from core.revisions.graph import Graph
 from core.revisions.locate import Verdict
 from core.revisions.process import Log
 from core.revisions.replay import ReplayProgress
@@ -37,30 +38,28 @@ from core.revisions.upgrade import (
     upgrade,
 )
 from core.revisions.version_table import Claim, read_claim
+from core.runbook.commits import commit_of_project
 from core.runbook.conversion import scope_request
 from core.runbook.facts import (
     LOCATED,
     LOCATION_FILE,
-    MIGRATED_PRODUCTION,
     MIGRATED_TEST,
     PREVIEW_FILE,
+    REHEARSED_COMMIT,
     STAMPED,
     TABLES_CREATED,
 )
 from core.runbook.markdown import bullets, code
 from core.runbook.model import StepContext
-from core.runbook.planning import milliseconds
+from core.runbook.planning import milliseconds, reading
 from core.runbook.questions import CANCEL, STOP
 from core.runbook.words import counted, span
 from core.settings import Settings
 from core.settings.alembic import AlembicSettings
 from core.settings.targets import TargetName
 
-STAMP, MIGRATE, DEPLOYED = "stamp", "migrate", "deployed"
+STAMP, MIGRATE = "stamp", "migrate"
 PROJECT_PYTHONS = (".venv/bin/python", "venv/bin/python")
-
-DEPLOY_WITHIN = timedelta(hours=3)
-"""Builds and deploys of the hosts we know end within two and a half hours."""
 
 
 def has_project(settings: Settings) -> bool:
@@ -96,7 +95,7 @@ def application_project(wanted: AlembicSettings) -> ApplicationProject:
 
 async def locate_production(context: StepContext) -> str:
     """Find the revision at which production's schema really is. Reads only."""
-    found, _, _ = await _located(context, "production")
+    found, _, _ = await located(context, "production")
     await context.fact(
         LOCATED,
         {
@@ -112,8 +111,9 @@ async def locate_production(context: StepContext) -> str:
 
 async def migrate_test(context: StepContext) -> str:
     """On the test database: stamp what is proved, clear the way, run every pending revision."""
+    await context.fact(REHEARSED_COMMIT, await commit_of_project(context.settings.alembic))
     await _stamp(context, "test")
-    return await _migrate(context, "test", MIGRATED_TEST)
+    return await migrate(context, "test", MIGRATED_TEST)
 
 
 async def stamp_production(context: StepContext) -> str:
@@ -121,17 +121,10 @@ async def stamp_production(context: StepContext) -> str:
     return await _stamp(context, "production")
 
 
-async def deploy_production(context: StepContext) -> str:
-    """Clear the way, and have production's migrations run: by the host's deploy, or by this console."""
-    if context.settings.alembic.migrate_by == "console":
-        return await _migrate(context, "production", MIGRATED_PRODUCTION)
-    return await _deployed(context)
-
-
 # --- their parts -------------------------------------------------------------------------------------------------------
 
 
-async def _located(context: StepContext, target: TargetName) -> tuple[Survey, ConnectionSpec, Identity]:
+async def located(context: StepContext, target: TargetName) -> tuple[Survey, ConnectionSpec, Identity]:
     """Survey the target, show what is found, and leave the report as evidence."""
     spec, identity = await context.target(target)
     project = application_project(context.settings.alembic)
@@ -141,7 +134,7 @@ async def _located(context: StepContext, target: TargetName) -> tuple[Survey, Co
         values = {"revision": progress.revision, "done": progress.done, "total": progress.total}
         context.read(Reading(step=context.step, name="replay", values=values))
 
-    with _application_log(context) as log:
+    with application_log(context) as log:
         found = await survey(
             project, spec, scratch=scratch, log=log, converted=_converted(context, target), progress=show
         )
@@ -160,7 +153,7 @@ def _converted(context: StepContext, target: TargetName) -> tuple[TypePair, ...]
 
 
 async def _stamp(context: StepContext, target: TargetName) -> str:
-    found, spec, identity = await _located(context, target)
+    found, spec, identity = await located(context, target)
     location, table = found.location, found.replay.graph.version_table
     if location.verdict is Verdict.AGREES:
         return f"nothing to stamp: {answer(location)}"
@@ -210,45 +203,39 @@ async def _remember(context: StepContext, target: TargetName, done: Stamped) -> 
     await context.fact(STAMPED, stamps)
 
 
-async def _migrate(context: StepContext, target: TargetName, fact: str) -> str:
-    found, spec, identity = await _located(context, target)
+async def migrate(
+    context: StepContext, target: TargetName, fact: str, *, first: Callable[[], Awaitable[object]] | None = None
+) -> str:
+    """Run the target's pending revisions from here; `first` is done once that is confirmed.
+
+    Raises:
+        Refused: it was not confirmed.
+        MigrationFailed: a revision failed; those before it are committed.
+        ConfigurationError, ConnectionFailed, QueryFailed: the project, or the database, cannot be had.
+    """
+    found, spec, identity = await located(context, target)
     if not found.location.pending:
         await context.fact(fact, [])
         return f"nothing is pending: {answer(found.location)}"
     project = application_project(context.settings.alembic)
-    with _application_log(context) as log:
+    with application_log(context) as log:
         await _show_sql(context, project, found.location.pending, log)
-        await _cleared(
-            context, target, spec, identity, found, f"run {counted(len(found.location.pending), 'revision')}"
-        )
+        await cleared(context, target, spec, identity, found, f"run {counted(len(found.location.pending), 'revision')}")
+        if first is not None:
+            await first()
         done = await _upgraded(context, target, project, spec, identity, found, log)
     await context.fact(fact, list(done.revisions))
     return f"{counted(len(done.revisions), 'migration')} applied: {done.before} -> {done.after}"
 
 
-async def _deployed(context: StepContext) -> str:
-    """The host's deploy runs the migrations; afterwards the version table must say the history's heads."""
-    found, spec, identity = await _located(context, "production")
-    if found.location.pending:
-        await _cleared(context, "production", spec, identity, found, "let the deploy run the pending revisions")
-        chosen = await context.ask(
-            "Deploy now at the host. Has the deploy ended?",
-            (
-                Choice(
-                    name=DEPLOYED, label="It has ended", consequence="The version table and the schema are looked at."
-                ),
-                STOP,
-            ),
-            default=CANCEL,
-            expires_in=DEPLOY_WITHIN,
-            target="production",
-            details=tuple(f"expected: {revision}" for revision in found.location.pending),
-            way_back="The host's rollback takes the code back, not the migrations.",
-        )
-        if chosen != DEPLOYED:
-            raise Refused("The deploy was not confirmed.", advice="Run the step again when it has ended.")
-    graph = found.replay.graph
-    async with _writing(spec, read_only=True) as connection:
+async def require_heads(context: StepContext, spec: ConnectionSpec, graph: Graph) -> Claim:
+    """What production's version table says: the history's heads.
+
+    Raises:
+        PgrecastError: it says something else.
+        ConnectionFailed, QueryFailed: it cannot be read.
+    """
+    async with reading(spec, context.settings.limits) as connection:
         claim = await read_claim(connection, graph.version_table)
     if set(claim.rows or ()) != set(graph.heads):
         raise PgrecastError(
@@ -256,8 +243,7 @@ async def _deployed(context: StepContext) -> str:
             state="What the deploy has migrated is committed.",
             advice="Read the deploy's log for the migration that failed (If Migrations Fail After Conversion).",
         )
-    await context.fact(MIGRATED_PRODUCTION, list(found.location.pending))
-    return f"deployed: {counted(len(found.location.pending), 'migration')} applied, the version table says {claim}"
+    return claim
 
 
 async def _show_sql(context: StepContext, project: ApplicationProject, revisions: Sequence[str], log: Log) -> None:
@@ -267,7 +253,7 @@ async def _show_sql(context: StepContext, project: ApplicationProject, revisions
     await context.file(PREVIEW_FILE, "\n".join(parts).encode())
 
 
-async def _cleared(
+async def cleared(
     context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, found: Survey, then: str
 ) -> None:
     """Ask, by the typed name, to go on; and move what is in the pending revisions' way, if anything is."""
@@ -360,8 +346,8 @@ async def _upgraded(
 
 
 @asynccontextmanager
-async def _writing(spec: ConnectionSpec, *, read_only: bool = False) -> AsyncGenerator[asyncpg.Connection]:
-    connection = await connect(spec, read_only=read_only)
+async def _writing(spec: ConnectionSpec) -> AsyncGenerator[asyncpg.Connection]:
+    connection = await connect(spec, read_only=False)
     try:
         yield connection
     finally:
@@ -369,7 +355,7 @@ async def _writing(spec: ConnectionSpec, *, read_only: bool = False) -> AsyncGen
 
 
 @contextmanager
-def _application_log(context: StepContext) -> Generator[Log]:
+def application_log(context: StepContext) -> Generator[Log]:
     """A file beside the journal for what the application prints, redacted."""
     path = context.run_directory / f"application-{context.step}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
     with path.open("a", encoding="utf-8") as file:

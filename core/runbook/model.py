@@ -185,6 +185,8 @@ class Step:
         reconcile: how to find out what became of it when its engine died in the middle; None: as
             `core.runbook.reconciliation` does, for conversions and for whatever has changed nothing.
         requires: whether the settings have what the action needs; where not, the step is a person's. None: nothing.
+        after_start: at the engine's start, looks at what an earlier engine's step may have left set outside of the run,
+            whatever became of the step; a step that was interrupted is reconciled instead.
     """
 
     id: str
@@ -197,6 +199,7 @@ class Step:
     built: bool = True
     reconcile: Reconcile | None = None
     requires: Callable[[Settings], bool] | None = None
+    after_start: Callable[[StepContext], Awaitable[None]] | None = None
 
     @property
     def task(self) -> int:

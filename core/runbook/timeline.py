@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.runbook.facts import DOWNTIME_BEGAN, DOWNTIME_SECONDS
 from core.runbook.model import Runbook, Task
 from core.runbook.state import RunState, StepState, StepStatus
 
@@ -42,9 +43,22 @@ def timeline(runbook: Runbook, state: RunState, now: datetime) -> tuple[TaskTime
     return tuple(task_time(task, state, now) for task in runbook.tasks)
 
 
+def downtime_began(state: RunState) -> datetime | None:
+    """Since when the service is proved to serve nobody; None when that is over, or was never proved."""
+    value, at = state.facts.get(DOWNTIME_BEGAN), state.fact_times.get(DOWNTIME_BEGAN)
+    over = state.fact_times.get(DOWNTIME_SECONDS)
+    if value is None or at is None or (over is not None and over >= at):
+        return None
+    return datetime.fromisoformat(str(value))
+
+
 def downtime(state: RunState, now: datetime) -> timedelta | None:
-    """The time from the beginning of maintenance to its end, or until now; None while it has not begun."""
-    began = _began(state.step(DOWNTIME_BEGINS))
+    """The time from the service proved to serve nobody to it proved to serve again, or until now; where nothing was proved,
+    by the steps' own times; None while it has not begun."""
+    proved = downtime_began(state)
+    if proved is None and DOWNTIME_SECONDS in state.facts:
+        return timedelta(seconds=float(state.facts[DOWNTIME_SECONDS]))
+    began = proved or _began(state.step(DOWNTIME_BEGINS))
     if began is None:
         return None
     last = state.step(DOWNTIME_ENDS)

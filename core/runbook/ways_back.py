@@ -1,10 +1,12 @@
-"""The steps that lead back from a committed conversion."""
+"""The steps that lead back: from a committed conversion, from maintenance, from a deploy."""
 
 from __future__ import annotations
 
 from core.runbook.conversion_state import UNDO
-from core.runbook.gates import committed
+from core.runbook.end_maintenance import go_back
+from core.runbook.gates import committed, deployed, maintenance_on
 from core.runbook.model import Step, StepKind
+from core.runbook.roll_back import roll_back_deploy
 from core.runbook.undo import check_undoable, undo
 from core.settings.targets import TargetName
 
@@ -46,3 +48,30 @@ def ways_back_from(conversion_step: str, target: TargetName) -> tuple[Step, ...]
         gates=(committed(conversion_step, target),),
     )
     return look, undo_step(conversion_step, target)
+
+
+END_MAINTENANCE = Step(
+    "7.2-back",
+    "Take maintenance back",
+    StepKind.DESTRUCTIVE,
+    (
+        "Only if the day is given up before step 7.7, or step 7.2 has failed half-way.",
+        "Lifts the fence, switches maintenance off, starts what was stopped, and lets pushes deploy again: what is on record.",
+        "Asks the service until it serves.",
+    ),
+    action=go_back,
+    gates=(maintenance_on,),
+)
+
+ROLL_BACK_DEPLOY = Step(
+    "7.5-back",
+    "Roll the deploy back",
+    StepKind.DESTRUCTIVE,
+    (
+        "Only if the new code must not serve. The host goes back to the deploy that was live before.",
+        "The database stays as it is: converted, and migrated as far as it came; that code may not get along with it.",
+        "Pushes do not deploy any more until step 7.5 or 7.7 is run.",
+    ),
+    action=roll_back_deploy,
+    gates=(deployed,),
+)

@@ -8,24 +8,22 @@ import pytest
 
 from core.errors import PgrecastError, Refused
 from core.events import Question
-from core.runbook.facts import LOCATED, LOCATION_FILE, MIGRATED_PRODUCTION, PREVIEW_FILE, STAMPED
-from core.runbook.migrations import (
-    DEPLOYED,
-    MIGRATE,
-    STAMP,
-    deploy_production,
-    has_project,
-    locate_production,
-    stamp_production,
-)
+from core.hosting.interface import Deploy
+from core.runbook import deploying
+from core.runbook.deploy_production import DEPLOYED, LATEST, deploy_production
+from core.runbook.facts import LOCATED, LOCATION_FILE, MIGRATED_PRODUCTION, PREVIEW_FILE, STAMPED, TABLES_CREATED
+from core.runbook.migrations import MIGRATE, STAMP, has_project, locate_production, stamp_production
 from core.runbook.model import StepKind
 from core.runbook.questions import CANCEL
 from core.runbook.recovery import RECOVERY
 from core.settings import Settings
 from core.settings.alembic import AlembicSettings
+from core.settings.hosting import HostingSettings
 from tests.databases import Database
 from tests.histories import R, spec_of, write_project
-from tests.step_world import StepWorld
+from tests.hosts import WEB, MemoryHost, Plan
+from tests.sessions import session
+from tests.step_world import StepWorld, taking
 
 HISTORY = (
     R("a1", None, 'op.create_table("accounts", sa.Column("id", sa.Integer, primary_key=True))'),
@@ -142,6 +140,41 @@ async def test_a_deploy_that_did_not_migrate_is_found_out(world: StepWorld, data
         await deploy_production(world)
     assert MIGRATED_PRODUCTION not in world.state.facts
     assert await claimed(database) == ["b2"]
+
+
+class MigratingHost(MemoryHost):
+    """Its deploy runs the pending migrations, as the application's own start would."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self.database = database
+
+    async def deploy(self, service: str, commit: str | None = None) -> Deploy:
+        self.plans = [Plan(lines=("Running upgrade b2 -> b3", "Running upgrade b3 -> c3"))]
+        async with session(self.database.spec) as connection:
+            await connection.execute(
+                "CREATE TABLE letters (id serial); CREATE TABLE reports (id serial); UPDATE alembic_version SET version_num = 'c3'"
+            )
+        return await super().deploy(service, commit)
+
+
+async def test_the_hosts_deploy_runs_them_and_the_version_table_proves_it(
+    world: StepWorld, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploying, "ASK_EVERY", 0.01)
+    await stamp_production(world)
+    alembic = world.settings.alembic.model_copy(update={"migrate_by": "deploy"})
+    hosting = HostingSettings(kind="render", service=WEB)
+    given = world.settings.model_copy(update={"alembic": alembic, "hosting": hosting})
+    host = MigratingHost(database)
+    world = StepWorld(world.run_directory, given, world.specs, taking(MIGRATE, LATEST), host=host)
+    # The typed name is asked for once: then only which commit it is to be.
+    assert (await deploy_production(world)).startswith("deploy dep-1 is live (1a7e57): 2 migrations applied")
+    assert [question.choices[0].phrase for question in world.questions] == [database.name, None]
+    assert world.state.facts[MIGRATED_PRODUCTION] == ["b3", "c3"]
+    assert world.state.facts[TABLES_CREATED] == {"production": ["letters", "reports"]}
+    figures = [reading.values for reading in world.readings if reading.name == "deploy"][-1]
+    assert (figures["migrations"], figures["of"]) == (2, 2)
 
 
 def test_without_a_project_the_steps_are_a_persons() -> None:

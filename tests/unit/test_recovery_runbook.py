@@ -233,7 +233,7 @@ def test_escalations_line_by_line(title: str) -> None:
 
 def test_what_runs_in_this_version() -> None:
     assert {step.id for step in STEPS if step.action} == {
-        "2.2", "2.3", "2.4", "4.1", "4.2", "5.1", "5.2", "5.3", "6.1", "6.3", "6.4", "7.1", "7.2", "7.3", "7.4", "7.5", "9.1", "9.2", "9.3", "9.4",
+        "1.1", "1.3", "1.4", "1.5", "1.6", "1.7", "2.2", "2.3", "2.4", "4.1", "4.2", "5.1", "5.2", "5.3", "6.1", "6.3", "6.4", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7", "8.1", "8.7", "8.8", "9.1", "9.2", "9.3", "9.4",
         "10.1", "10.2", "10.3", "10.4", "10.5",
     }  # fmt: skip
 
@@ -261,8 +261,10 @@ def test_the_ways_back_are_steps_that_count_nowhere() -> None:
     ways = {step.id: step.kind for task in RECOVERY.tasks for step in task.ways_back}
     assert ways == {
         "5.1-undo": StepKind.DESTRUCTIVE,
+        "7.2-back": StepKind.DESTRUCTIVE,
         "7.3-undoable": StepKind.AUTOMATIC,
         "7.3-undo": StepKind.DESTRUCTIVE,
+        "7.5-back": StepKind.DESTRUCTIVE,
     }
     for way in ways:
         step = RECOVERY.step(way)

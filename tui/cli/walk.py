@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from core.demo.alembic import run_alembic
@@ -12,14 +14,18 @@ from core.engine.handover import Handover
 from core.engine.process import engine_client
 from core.engine.protocol import TickStep
 from core.errors import PgrecastError, Refused
-from core.events import NOTHING, Question
+from core.events import NOTHING, FileRecorded, Question
+from core.runbook.begin_maintenance import BEGIN
 from core.runbook.choose_window import NOW
-from core.runbook.facts import LOCATED, MIGRATED_PRODUCTION
+from core.runbook.deploy_production import DEPLOY, LATEST
+from core.runbook.end_maintenance import END
+from core.runbook.facts import DOCUMENTS_WRITTEN, LOCATED, MIGRATED_PRODUCTION, RUN_REPORT_FILE
 from core.runbook.migrations import MIGRATE, STAMP
 from core.runbook.model import Step
 from core.runbook.prepare_window import ARRIVED, TEAM
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
+from core.runbook.rewriting import WRITE
 from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
 from tui.cli.demo_host import Demo
@@ -30,9 +36,28 @@ NAME = "demo"
 NOTE = "the demo's word for it"
 PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet built)"
 CONVERSIONS = ("5.1", "7.3")
+DOCUMENTS = 3
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
-CHOICES = (CONVERT, COMMIT, ACCEPT, LEAVE, REPAIR, DYNAMIC, STAMP, MIGRATE, NOW, TEAM, ARRIVED, NOTHING)
+CHOICES = (
+    CONVERT,
+    COMMIT,
+    ACCEPT,
+    LEAVE,
+    REPAIR,
+    DYNAMIC,
+    STAMP,
+    MIGRATE,
+    WRITE,
+    NOW,
+    TEAM,
+    ARRIVED,
+    NOTHING,
+    BEGIN,
+    DEPLOY,
+    LATEST,
+    END,
+)
 
 MAINTENANCE_ON, MAINTENANCE_OFF = "7.2", "7.7"
 
@@ -147,6 +172,7 @@ def _document(walked: Walk, state: RunState, handover: Handover) -> dict[str, An
             "proof": list(found.proof),
             "counts": counts,
         }
+    documents = {Path(path).name for path in state.facts.get(DOCUMENTS_WRITTEN) or ()}
     steps = [state.step(outcome.step) for outcome in walked.outcomes]
     return {
         "tasks": [
@@ -163,12 +189,21 @@ def _document(walked: Walk, state: RunState, handover: Handover) -> dict[str, An
         "located": state.facts.get(LOCATED),
         "migrated": state.facts.get(MIGRATED_PRODUCTION),
         "head": walked.head,
+        "documents": _evidence(state, handover, lambda file: file.name in documents),
+        "report": _evidence(state, handover, lambda file: file.name == RUN_REPORT_FILE),
         "conversions": conversions,
         "run": str(handover.run_directory),
         "ended_well": walked.head == HEAD_REVISION
         and len(conversions) == len(CONVERSIONS)
+        and len(documents) == DOCUMENTS
         and all(_is_whole(conversion) for conversion in conversions.values()),
     }
+
+
+def _evidence(state: RunState, handover: Handover, wanted: Callable[[FileRecorded], bool]) -> dict[str, str]:
+    """Where evidence files are, the newest of each name."""
+    files = [file for step in state.steps.values() for file in step.files]
+    return {file.name: str(handover.run_directory / file.path) for file in files if wanted(file)}
 
 
 def _is_whole(conversion: dict[str, Any]) -> bool:
@@ -191,5 +226,7 @@ def _closing(document: dict[str, Any]) -> list[str]:
         )
     migrated: list[str] = document["migrated"] or []
     lines.append(f"{len(migrated)} migrations applied one by one: production is at {document['head']}")
+    for name, path in {**document["documents"], **document["report"]}.items():
+        lines.append(f"{name}: {path}")
     lines.append(f"run {document['run']}")
     return lines

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.runbook.check_production import check_production, has_health_url, prove_maintenance
+from core.runbook.begin_maintenance import begin_maintenance, look_after_start, reconcile_maintenance
+from core.runbook.check_production import check_production
 from core.runbook.convert_production import convert_production
+from core.runbook.deploy_production import can_run, deploy_production
+from core.runbook.end_maintenance import end_maintenance
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START
 from core.runbook.gates import CONVERT_PRODUCTION
-from core.runbook.migrations import deploy_production, has_project, stamp_production
+from core.runbook.migrations import has_project, stamp_production
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.ways_back import ways_back_from
+from core.runbook.probing import has_health_url
+from core.runbook.verify_production import verify_production
+from core.runbook.ways_back import END_MAINTENANCE, ROLL_BACK_DEPLOY, ways_back_from
 
 TASK = Task(
     number=7,
@@ -39,15 +44,21 @@ TASK = Task(
         Step(
             "7.2",
             "Enable maintenance mode (5 min)",
-            StepKind.AUTOMATIC,
+            StepKind.DESTRUCTIVE,
             (
                 "Either stop the backend service at the host: Backend Service, Settings, Stop Service.",
                 "Or add MAINTENANCE_MODE=true to its environment and redeploy it.",
                 "Verify: curl https://backend.example.com/health must answer 503, or refuse the connection.",
-                "With service.health_url set, the step asks there until it does, and counts who is still connected.",
+                (
+                    "With service.health_url set, the step does what [hosting] lets it do of that (automatic deploys held, "
+                    "workers and crons stopped as well), and asks there until it does."
+                ),
+                "Then it fences the database, ends the sessions of others, and counts who is still connected.",
             ),
-            action=prove_maintenance,
+            action=begin_maintenance,
             requires=has_health_url,
+            reconcile=reconcile_maintenance,
+            after_start=look_after_start,
         ),
         Step(
             "7.3",
@@ -87,9 +98,10 @@ TASK = Task(
                 "Or: git push origin main (triggers the automatic deploy).",
                 'Watch the deploy log for the migrations: "Running upgrade [revision] -> [revision], ..."',
                 "Expected: ALL migrations succeed, the service starts.",
+                "The fence is lifted first. Where [hosting] can deploy, the step does, and follows it to live or failed.",
             ),
             action=deploy_production,
-            requires=has_project,
+            requires=can_run,
         ),
         Step(
             "7.6",
@@ -105,8 +117,10 @@ TASK = Task(
                     "Smoke tests, if there are any: cd scripts; ./verify_deployment.sh production; "
                     "./run_smoke_tests.sh production"
                 ),
+                "Health and front page are asked where [service] names them, the tests are run that service.smoke names.",
+                "What maintenance hides is looked at again by step 7.7.",
             ),
-            built=False,
+            action=verify_production,
         ),
         Step(
             "7.7",
@@ -116,10 +130,15 @@ TASK = Task(
                 "Reverse step 7.2.",
                 "Either start the backend service.",
                 "Or remove MAINTENANCE_MODE from its environment and redeploy it.",
+                (
+                    "With service.health_url set, the step takes back what step 7.2 has set, asks until the service serves, "
+                    "and repeats the checks of step 7.6 that maintenance has hidden."
+                ),
             ),
-            built=False,
+            action=end_maintenance,
+            requires=has_health_url,
         ),
     ),
     escalations=(CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START),
-    ways_back=ways_back_from("7.3", "production"),
+    ways_back=(END_MAINTENANCE, *ways_back_from("7.3", "production"), ROLL_BACK_DEPLOY),
 )
