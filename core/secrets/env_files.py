@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -52,31 +52,55 @@ class Rewrite:
         return tuple(redactor.redact(line) for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
-def plan_rewrite(path: Path, old: Login, new: Login, *, other_hosts: Collection[str] = ()) -> Rewrite | None:
-    """What the file becomes with the new login; None when the old one is not in it.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A login, or a key (a login without a user), and its successor.
+
+    Attributes:
+        other_hosts: URLs with these hosts stay: there it is another server's login of the same name.
+    """
+
+    old: Login
+    new: Login
+    other_hosts: Collection[str] = ()
+
+
+def plan_rewrite(path: Path, changes: Sequence[Change]) -> Rewrite | None:
+    """What the file becomes with the successors; None when nothing in it is succeeded.
 
     Args:
         path: a file of assignments, or a password file (whose first line is the password).
-        other_hosts: URLs with these hosts stay.
 
     Raises:
         ConfigurationError: it cannot be read, is no text, or is larger than such files are.
     """
     before = _read(path)
     lines = before.splitlines(keepends=True)
-    changed = [line if _COMMENT.match(line) else _line(line, old, new, other_hosts) for line in lines]
-    if changed != lines and old.user != new.user:
-        changed = [line if _COMMENT.match(line) else _user_line(line, old, new) for line in changed]
+    changed = lines
+    for change in changes:
+        changed = _changed(changed, change)
     after = "".join(changed)
-    left = tuple(n for n, line in enumerate(changed, 1) if not _COMMENT.match(line) and holds(line, old))
+    left = tuple(
+        number
+        for number, line in enumerate(changed, 1)
+        if not _COMMENT.match(line) and any(holds(line, change.old) for change in changes)
+    )
     if after == before and not left:
         return None
     return Rewrite(path, before, after, sum(a != b for a, b in zip(lines, changed, strict=True)), left)
 
 
-def _line(line: str, old: Login, new: Login, other_hosts: Collection[str]) -> str:
+def _changed(lines: list[str], change: Change) -> list[str]:
+    changed = [line if _COMMENT.match(line) else _line(line, change) for line in lines]
+    if changed != lines and change.old.user != change.new.user:
+        changed = [line if _COMMENT.match(line) else _user_line(line, change.old, change.new) for line in changed]
+    return changed
+
+
+def _line(line: str, change: Change) -> str:
+    old, new = change.old, change.new
     changed = _assigned(line, old.password.get_secret_value(), new.password.get_secret_value())
-    return changed if changed is not None else replace_login(line, old, new, other_hosts=other_hosts).text
+    return changed if changed is not None else replace_login(line, old, new, other_hosts=change.other_hosts).text
 
 
 def _user_line(line: str, old: Login, new: Login) -> str:

@@ -8,6 +8,7 @@ after an interruption. The file goes when the rotation is through.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shlex
 import subprocess
@@ -17,7 +18,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, SecretStr, ValidationError
 
-from core.errors import NOTHING_CHANGED, ConfigurationError, JournalError
+from core.errors import NOTHING_CHANGED, ConfigurationError, JournalError, Refused
 from core.redaction import redactor
 from core.secrets.login import Login
 from core.secrets.private_files import read_private, replace_file
@@ -79,10 +80,15 @@ class Kept:
         Raises:
             ConfigurationError: the file cannot be read.
         """
-        for kept in self._read().logins:
-            if target in kept.targets:
-                return kept.old.login, kept.new.login
-        return None
+        return next(((old, new) for targets, old, new in self.logins() if target in targets), None)
+
+    def logins(self) -> tuple[tuple[tuple[str, ...], Login, Login], ...]:
+        """Every login that has a successor: its targets, itself, and the successor.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        return tuple((kept.targets, kept.old.login, kept.new.login) for kept in self._read().logins)
 
     def keep_login(self, targets: Sequence[str], old: Login, new: Login) -> None:
         """Write down a successor; on disk when this returns.
@@ -117,7 +123,7 @@ class Kept:
         self._write(self._read().model_copy(update={"api_key": _Key(old=old, new=new)}))
 
     def forget_login(self, target: str) -> None:
-        """Keep this target's logins no longer.
+        """Keep the login of this target no longer, nor of those that share it.
 
         Raises:
             ConfigurationError, JournalError: it could not be written.
@@ -132,6 +138,35 @@ class Kept:
             ConfigurationError, JournalError: it could not be written.
         """
         self._write(self._read().model_copy(update={"api_key": None}))
+
+    def show_once(self, name: str) -> SecretStr:
+        """The kept secret of this name (a target, or `api_key`), for a person to take away; a second time it is refused.
+
+        Raises:
+            ConfigurationError: nothing of that name is kept, or the file cannot be read.
+            Refused: it was shown already.
+        """
+        login, key = self.successor(name), self.api_key() if name == "api_key" else None
+        value = login[1].password if login is not None else key[1] if key is not None else None
+        if value is None:
+            names = ", ".join(self.names) or "nothing"
+            raise ConfigurationError(f"No secret called {name} is kept.", advice=f"Kept in this run: {names}.")
+        marker = self.path.with_name(f"{FILE}.{name}.shown")
+        digest = hashlib.sha256(value.get_secret_value().encode()).hexdigest()
+        if marker.exists() and marker.read_text(encoding="utf-8") == digest:
+            raise Refused(
+                f"The secret {name} was shown already.",
+                advice=f"If it was not you who saw it, rotate again. It is kept in {self.path} until the rotation is through.",
+            )
+        replace_file(marker, digest.encode())
+        return value
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what is kept."""
+        content = self._read()
+        logins = (target for kept in content.logins for target in kept.targets)
+        return (*logins, *(("api_key",) if content.api_key is not None else ()))
 
     @property
     def empty(self) -> bool:
@@ -154,6 +189,8 @@ class Kept:
         try:
             if content == _Content():
                 self.path.unlink(missing_ok=True)
+                for marker in self.path.parent.glob(f"{FILE}.*.shown"):
+                    marker.unlink()
             else:
                 replace_file(self.path, content.model_dump_json().encode())
         except OSError as error:

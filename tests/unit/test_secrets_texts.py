@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import ConfigurationError
-from core.secrets.env_files import find_env_files, plan_rewrite, texts, write
+from core.secrets.env_files import Change, find_env_files, plan_rewrite, texts, write
 from core.secrets.generate import ALPHABET, LENGTH, new_password, new_role_name
 from core.secrets.keep import Kept, store
 from core.secrets.login import Login
@@ -99,7 +99,7 @@ def env_file(directory: Path, text: str = ENV, mode: int = 0o640) -> Path:
 
 def test_an_env_file_keeps_comments_mode_and_line_ends(tmp_path: Path) -> None:
     path = env_file(tmp_path)
-    rewrite = plan_rewrite(path, OLD, NEW)
+    rewrite = plan_rewrite(path, [Change(OLD, NEW)])
     assert rewrite is not None
     assert rewrite.count == 2
     backup = write(rewrite)
@@ -112,12 +112,12 @@ def test_an_env_file_keeps_comments_mode_and_line_ends(tmp_path: Path) -> None:
     assert backup.parent == tmp_path
     assert backup.read_bytes() == ENV.encode()
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-    assert plan_rewrite(path, OLD, NEW) is None
+    assert plan_rewrite(path, [Change(OLD, NEW)]) is None
     assert sorted(p.name for p in tmp_path.iterdir()) == [".env", ".env.before-rotation"]
 
 
 def test_the_difference_shows_no_secret(tmp_path: Path) -> None:
-    rewrite = plan_rewrite(env_file(tmp_path), OLD, NEW)
+    rewrite = plan_rewrite(env_file(tmp_path), [Change(OLD, NEW)])
     assert rewrite is not None
     shown = "\n".join(texts([rewrite]))
     assert "-export DATABASE_URL=" in shown
@@ -128,21 +128,21 @@ def test_the_difference_shows_no_secret(tmp_path: Path) -> None:
 
 
 def test_a_new_user_is_named_where_its_password_is(tmp_path: Path) -> None:
-    rewrite = plan_rewrite(env_file(tmp_path), OLD, OTHER)
+    rewrite = plan_rewrite(env_file(tmp_path), [Change(OLD, OTHER)])
     assert rewrite is not None
     assert "DB_USER=app_owner_r1\n" in rewrite.after
 
 
 def test_a_password_file_is_one_too(tmp_path: Path) -> None:
     path = env_file(tmp_path, "0ld/pass@w:rd#1\n", 0o600)
-    rewrite = plan_rewrite(path, OLD, NEW)
+    rewrite = plan_rewrite(path, [Change(OLD, NEW)])
     assert rewrite is not None
     assert rewrite.after == "NewPassword22\n"
 
 
 def test_what_is_left_is_told_by_line(tmp_path: Path) -> None:
     rewrite = plan_rewrite(
-        env_file(tmp_path, "A=1\nOLD_URL=postgresql://somebody:0ld%2Fpass%40w%3Ard%231@db/app\n"), OLD, NEW
+        env_file(tmp_path, "A=1\nOLD_URL=postgresql://somebody:0ld%2Fpass%40w%3Ard%231@db/app\n"), [Change(OLD, NEW)]
     )
     assert rewrite is not None
     assert (rewrite.count, rewrite.left) == (0, (2,))
@@ -150,7 +150,7 @@ def test_what_is_left_is_told_by_line(tmp_path: Path) -> None:
 
 def test_a_file_that_was_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
     path = env_file(tmp_path)
-    rewrite = plan_rewrite(path, OLD, NEW)
+    rewrite = plan_rewrite(path, [Change(OLD, NEW)])
     assert rewrite is not None
     path.write_text("changed\n")
     with pytest.raises(ConfigurationError, match="meanwhile"):
@@ -160,7 +160,7 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(tmp_path: Path) -> None
 
 def test_an_interrupted_write_finds_its_own_backup(tmp_path: Path) -> None:
     path = env_file(tmp_path)
-    rewrite = plan_rewrite(path, OLD, NEW)
+    rewrite = plan_rewrite(path, [Change(OLD, NEW)])
     assert rewrite is not None
     first = write(rewrite)
     path.write_bytes(ENV.encode())  # as if the replacing had not come about
@@ -172,7 +172,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real = env_file(tmp_path / "real")
     link = tmp_path / ".env"
     link.symlink_to(real)
-    rewrite = plan_rewrite(link, OLD, NEW)
+    rewrite = plan_rewrite(link, [Change(OLD, NEW)])
     assert rewrite is not None
     write(rewrite)
     assert link.is_symlink()
@@ -257,7 +257,7 @@ def test_a_file_owned_by_another_keeps_its_owner(tmp_path: Path) -> None:
         pytest.skip("only root can give a file away")
     path = env_file(tmp_path)
     os.chown(path, 12345, 12346)
-    rewrite = plan_rewrite(path, OLD, NEW)
+    rewrite = plan_rewrite(path, [Change(OLD, NEW)])
     assert rewrite is not None
     write(rewrite)
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)

@@ -55,6 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     _target(investigate)
     _json(investigate)
 
+    reveal = _command(commands, "reveal", "a secret that the run keeps, shown once, on a terminal only")
+    reveal.add_argument("name", metavar="NAME", nargs="?", help="production, test or api_key (default: tell what is kept)")
+
     locate = _command(commands, "locate", "which Alembic revision the schema is really at")
     _target(locate)
     locate.add_argument("--project", metavar="PATH", type=Path, help="the Alembic project (default: [alembic] project)")

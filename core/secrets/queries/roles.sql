@@ -1,12 +1,13 @@
 -- name: role_sessions
--- Client sessions of a role, in every database of the cluster, that began before a moment.
+-- Client sessions of a role, in every database of the cluster, that began before a moment; this machine's pgrecast apart.
 SELECT pid, coalesce(datname, '') AS database, coalesce(application_name, '') AS application,
        coalesce(state, '') AS state, backend_start AS since, coalesce(host(client_addr), '') AS client
   FROM pg_catalog.pg_stat_activity
  WHERE usename = $1
    AND backend_type = 'client backend'
    AND pid <> pg_catalog.pg_backend_pid()
-   AND application_name NOT LIKE 'pgrecast%'
+   AND NOT (application_name LIKE 'pgrecast%' AND client_addr IS NOT DISTINCT FROM (
+           SELECT own.client_addr FROM pg_catalog.pg_stat_activity own WHERE own.pid = pg_catalog.pg_backend_pid()))
    AND backend_start < $2
  ORDER BY backend_start, pid
 
