@@ -16,6 +16,7 @@ from core.engine.protocol import StopEngine
 from core.errors import EngineError, PgrecastError
 from core.settings import Settings
 from core.settings.alembic import AlembicSettings
+from core.settings.secrets import SecretsSettings
 from tui.cli.demo_host import Demo, bring_up
 from tui.cli.output import Output
 from tui.cli.runs import demo_run
@@ -52,6 +53,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     settings = settings.model_copy(
         update={"alembic": migrations, "service": service, "window": window, "monitor": monitor}
     )
+    settings = settings.model_copy(update={"secrets": SecretsSettings(how="manual")})
     handover = Handover(run_directory, settings, given={"production": demo.production, "test": demo.test})
     status = ENDED_BY_SIGNAL
     try:
