@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +61,7 @@ async def take_dump(
     options: DumpOptions,
     *,
     show: Show = lambda _: None,
-    begun: Callable[[Path], object] = lambda _: None,
+    begun: Callable[[Path], Awaitable[None]] | None = None,
 ) -> Backup:
     """Dump a database, with the figures by which a restore can be compared. It is only read.
 
@@ -69,7 +69,7 @@ async def take_dump(
 
     Args:
         identity: the database that it must be.
-        begun: told the folder in which the backup is made.
+        begun: told the folder in which the backup is made, before anything is in it.
 
     Raises:
         WrongDatabase: it is another database.
@@ -89,8 +89,9 @@ async def take_dump(
             needed = int(COMPRESSED * sum(table.bytes for table in tables))
             require_space(options.root, needed, f"A backup of {spec.database}")
             partial = begin(options.root, spec.database, datetime.now(UTC))
-            begun(partial)
             try:
+                if begun is not None:
+                    await begun(partial)
                 reading = await _both(
                     leader, spec, tools, options, snapshot, partial / DATA, Course(tables), before, show
                 )

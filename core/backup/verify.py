@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from core.postgres.connection_spec import ConnectionSpec
 from core.redaction import redactor
 
 Depth = Literal["files", "restore", "equal"]
-Say = Callable[[str], None]
+Say = Callable[[str], Awaitable[None]]
 LEAVES_OUT = "whether its contents are those of the database at the moment of the dump: nobody recorded them then"
 
 
@@ -68,7 +68,7 @@ async def verify(
     depth: Depth,
     options: RestoreOptions,
     *,
-    say: Say = lambda _: None,
+    say: Say | None = None,
     show: Show = lambda _: None,
 ) -> Verification:
     """Verify a backup as deep as asked, or, where what was dumped is not known, as deep as can be.
@@ -88,7 +88,7 @@ async def verify(
             client_programs=options.client_programs,
             progress=lambda read: show({"stage": "reading its files", "percent": round(100 * read / total, 1)}),
         )
-        say(f"Every file of {backup.name} is as its manifest says, and can be read to its end.")
+        await _said(say, f"Every file of {backup.name} is as its manifest says, and can be read to its end.")
         found = Verification("files", 0.0, unproved=backup.manifest.unproved)
         if depth != "files":
             found = await _restored_too(backup, depth, options, say, show)
@@ -102,10 +102,12 @@ async def verify(
     return found
 
 
-async def _restored_too(backup: Backup, depth: Depth, options: RestoreOptions, say: Say, show: Show) -> Verification:
+async def _restored_too(
+    backup: Backup, depth: Depth, options: RestoreOptions, say: Say | None, show: Show
+) -> Verification:
     dumped = backup.manifest.content
     async with restored(backup, options, show=show) as done:
-        say(f"It was restored in {done.seconds:.1f} s.")
+        await _said(say, f"It was restored in {done.seconds:.1f} s.")
         show({"stage": "comparing"})
         async with frozen(done.spec) as connection:
             reading = await read_content(connection, depth="contents" if depth == "equal" else "counts")
@@ -115,6 +117,11 @@ async def _restored_too(backup: Backup, depth: Depth, options: RestoreOptions, s
     return Verification(
         depth, 0.0, done, reading.content, comparison, (*backup.manifest.unproved, *comparison.not_compared)
     )
+
+
+async def _said(say: Say | None, text: str) -> None:
+    if say is not None:
+        await say(text)
 
 
 def compare_restored(

@@ -217,6 +217,10 @@ async def test_what_is_not_finished_is_removed(
     shop: Database, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Path] = []
+
+    async def tell(path: Path) -> None:
+        begun.append(path)
+
     identity = await identity_of(shop.spec)
     match ending:
         case "refused":
@@ -224,16 +228,16 @@ async def test_what_is_not_finished_is_removed(
             await connection.execute("CREATE TABLE closed (id int); REVOKE ALL ON closed FROM PUBLIC")
             await connection.close()
             with pytest.raises(PgrecastError, match="permission denied for table closed") as refused:
-                await take_dump(shop.spec, identity, DumpOptions(tmp_path), begun=begun.append)
+                await take_dump(shop.spec, identity, DumpOptions(tmp_path), begun=tell)
             assert "The unfinished backup is removed." in refused.value.state
         case "no room":
             full = SimpleNamespace(free=10**6)
             monkeypatch.setattr(shutil, "disk_usage", Mock(return_value=full))
             with pytest.raises(Refused, match="has 0 MB free"):
-                await take_dump(shop.spec, identity, DumpOptions(tmp_path), begun=begun.append)
+                await take_dump(shop.spec, identity, DumpOptions(tmp_path), begun=tell)
             assert begun == []
         case _:
-            dumping = asyncio.create_task(take_dump(shop.spec, identity, DumpOptions(tmp_path), begun=begun.append))
+            dumping = asyncio.create_task(take_dump(shop.spec, identity, DumpOptions(tmp_path), begun=tell))
             while not begun:
                 await asyncio.sleep(0)
             dumping.cancel()
