@@ -24,5 +24,7 @@ async def count_rows(connection: asyncpg.Connection, table: Relation | None) -> 
         return int(await connection.fetchval(f"SELECT count(*) FROM {qualified(table.schema, table.name)}"))  # noqa: S608
     except asyncpg.QueryCanceledError:
         return f"{about} (counting took too long)"
+    except asyncpg.LockNotAvailableError:
+        return f"{about} (others have locked it)"
     except asyncpg.InsufficientPrivilegeError as error:
         return f"{about} ({error.args[0] if error.args else error})"

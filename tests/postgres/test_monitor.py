@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.errors import HostingError
-from core.events import AlarmRaised
+from core.errors import HostingError, NeedsPerson
+from core.events import AlarmCleared, AlarmRaised, StepStarted
 from core.hosting.interface import Ability, LogLine
 from core.hosting.none import NoHost
+from core.postgres.connect import connect
+from core.postgres.inspect import inspect
+from core.retype.orphans import count_orphans
 from core.runbook import facts
 from core.runbook.convert_production import convert_one
 from core.runbook.investigate import investigate
-from core.runbook.monitor.watch import watch_production
-from core.runbook.questions import COMMIT, CONVERT
+from core.runbook.monitor.checks import check_violations, verify_counts
+from core.runbook.monitor.looks import Look
+from core.runbook.monitor.plans import lines
+from core.runbook.monitor.seen import Seen
+from core.runbook.monitor.watch import Watch, reconcile_watch, watch_production
+from core.runbook.monitor.worst_queries import QUERIES, explain, read_worst_queries
+from core.runbook.questions import ACCEPT, COMMIT, CONVERT
 from core.settings import Settings
 from tests.databases import Database
 from tests.health_server import HealthServer
@@ -93,9 +102,10 @@ def make_world(
     return world
 
 
-async def run_until(world: StepWorld, holds: Any) -> None:
-    while not holds(world):
-        await asyncio.sleep(0.02)
+async def run_until(world: StepWorld, holds: Callable[[StepWorld], object], *, within: float = 20) -> None:
+    async with asyncio.timeout(within):
+        while not holds(world):
+            await asyncio.sleep(0.02)
 
 
 async def execute(database: Database, *statements: str) -> None:
@@ -136,3 +146,295 @@ async def test_a_quiet_hour(filled: Database, tmp_path: Path, health: HealthServ
     assert len(reading.values["latencies"]) == health.asked
     assert "Nothing." in world.evidence(facts.WATCH_FILE)
     assert any("the recreated foreign keys: 2" in line for line in world.state.step("8.1").log)
+
+
+async def test_what_cannot_be_asked_is_skipped_and_said(filled: Database, tmp_path: Path) -> None:
+    world = make_world(filled, tmp_path, duration="0.1s")
+    summary = await watch_production(world)
+    log = "\n".join(world.state.step("8.1").log)
+    assert "health: not asked: service.health_url is not set" in log
+    assert "logs: not read: no host does not give them" in log
+    assert "plans: not compared: they were not recorded before the conversion" in log
+    assert "all foreign keys of the database: 2" in log
+    assert "0 behind 2 of 2 foreign keys" in summary
+    assert "users 60 (not counted before)" in summary
+
+
+async def test_a_violation_in_the_log_alarms_at_once(filled: Database, tmp_path: Path) -> None:
+    host, sent = LoggingHost(), tmp_path / "alerts"
+    world = make_world(filled, tmp_path, host=host, duration="60s", alert_command=f"tee -a {sent}")
+    task = asyncio.create_task(watch_production(world))
+    await run_until(world, lambda w: w.readings and w.readings[-1].name == "watch")
+    host.say("GET / 200")
+    host.say('insert or update on table "Deal" violates foreign key constraint "Owner"', "error")
+    host.say("something else", "ERROR")
+    await run_until(world, lambda w: len(alarms(w)) == 2 and sent.exists())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert alarms(world) == ["violations", "errors"]
+    log = world.state.step("8.1").log
+    assert sum("violates foreign key" in line for line in log) == 1
+    known = world.state.facts[facts.MONITORED]
+    assert (known["lines"], known["errors"], known["violations"]) == (3, 2, 1)
+    assert "violates foreign key" in sent.read_text()
+    assert "stopped by hand" in world.evidence(facts.WATCH_FILE)
+
+    # What was kept tells the step's end when the engine, not a person, was the reason.
+    world.record(StepStarted(step="8.1"))
+    assert "before it had recorded anything" in (await reconcile_watch(world)).found
+    await world.fact(facts.MONITORED, known)
+    found = await reconcile_watch(world)
+    assert found.outcome == "failed"
+    assert "1 violation, 2 errors in 3 lines" in found.found
+
+
+async def test_a_service_that_fails_and_comes_back(filled: Database, tmp_path: Path, health: HealthServer) -> None:
+    world = make_world(filled, tmp_path, health, duration="60s")
+    health.status = 500
+    task = asyncio.create_task(watch_production(world))
+    await run_until(world, lambda w: "health" in alarms(w))
+    health.status = 200
+    await run_until(world, lambda w: any(isinstance(event, AlarmCleared) for event in w.events))
+    assert world.state.step("8.1").alarms == ()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert alarms(world) == ["health"]
+    report = world.evidence(facts.WATCH_FILE)
+    assert "answers 500, 2 times in a row" in report
+    assert "well again: health" in report
+
+
+async def test_rows_that_reference_nothing_or_are_gone_must_be_accepted(filled: Database, tmp_path: Path) -> None:
+    world = make_world(filled, tmp_path, duration="0.1s")
+    await world.fact(facts.INVESTIGATION_COUNTS, {"users": 60, "organizations": 3, "gone": 7})
+    await execute(
+        filled,
+        "SET session_replication_role = replica",
+        """INSERT INTO "Deal" ("owner") VALUES ('00000000-0000-4000-8000-00000000abcd')""",
+        "DELETE FROM organizations WHERE name = 'org 1'",
+    )
+    with pytest.raises(NeedsPerson) as caught:
+        await watch_production(world)
+    assert "21 rows reference nothing" in caught.value.what
+    assert "organizations had 3, has 2; gone had 7, has 0" in caught.value.what
+    assert alarms(world) == ["rows", "orphans"]
+    # The same world, somebody knowing of it.
+    world.answers = taking(ACCEPT)
+    assert "accepted: 21 rows reference nothing" in await watch_production(world)
+    (key,) = [
+        line for line in world.evidence(facts.WATCH_FILE).splitlines() if "Owner on" in line and line.startswith("-")
+    ]
+    assert "00000000-0000-4000-8000-00000000abcd" in key
+
+
+async def test_a_session_that_waits_for_a_lock(filled: Database, tmp_path: Path) -> None:
+    world = make_world(filled, tmp_path, duration="60s", lock_wait="0.1s")
+    async with session(filled.spec) as holder, session(filled.spec) as waiter:
+        await holder.execute("CREATE TABLE wanted ()")
+        await holder.execute("BEGIN; LOCK TABLE wanted")
+        await waiter.execute("SET lock_timeout = 0")
+        waiting = asyncio.create_task(waiter.execute("SELECT FROM wanted"))
+        task = asyncio.create_task(watch_production(world))
+        try:
+            await run_until(world, lambda w: "sessions" in alarms(w))
+            (alarm,) = world.state.step("8.1").alarms
+            assert f"process {waiter.get_server_pid()} " in alarm.what
+            assert f"for {holder.get_server_pid()}." in alarm.what
+            await holder.execute("COMMIT")
+            await run_until(world, lambda w: not w.state.step("8.1").alarms)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            await holder.execute("ROLLBACK")
+            await waiting
+
+
+async def test_a_database_that_does_not_answer_for_a_while(filled: Database, tmp_path: Path) -> None:
+    world = make_world(filled, tmp_path, duration="60s")
+    task = asyncio.create_task(watch_production(world))
+    await run_until(world, lambda w: w.readings and w.readings[-1].name == "watch")
+    known = world.specs["production"]
+    world.specs["production"] = known.with_database("no_such_database")
+    await run_until(world, lambda w: "sessions" in alarms(w))
+    assert "could not be read 2 times in a row" in world.state.step("8.1").alarms[0].what
+    world.specs["production"] = known
+    await run_until(world, lambda w: not w.state.step("8.1").alarms)
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_a_host_that_fails_is_told_and_asked_again(filled: Database, tmp_path: Path) -> None:
+    host = LoggingHost(failing=True)
+    world = make_world(filled, tmp_path, host=host, duration="60s")
+    task = asyncio.create_task(watch_production(world))
+    await run_until(
+        world,
+        lambda w: w.readings and "The host answers 500." in w.readings[-1].values.get("words", {}).get("logs", ""),
+    )
+    host.failing = False
+    host.say("GET / 200")
+    await run_until(world, lambda w: w.readings[-1].values["words"]["logs"] == "0 violations, 0 errors in 1 line")
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_an_error_of_a_look_ends_the_watch_as_what_it_is(filled: Database, tmp_path: Path) -> None:
+    class Failing:
+        async def look(self) -> None:
+            raise NeedsPerson("No.")
+
+    class Endless:
+        async def look(self) -> None:
+            await asyncio.sleep(3600)
+
+    looks: list[Look] = [Endless(), Failing()]
+    with pytest.raises(NeedsPerson, match=r"No\."):
+        await Watch(make_world(filled, tmp_path)).run(looks)
+
+
+# --- plans -------------------------------------------------------------------------------------------------------------
+
+BY_ID = "SELECT email FROM users WHERE id = $1"
+AS_UUID = "SELECT count(*) FROM users WHERE id = $1::uuid"
+
+
+@pytest.fixture
+async def with_statistics(filled: Database) -> Database:
+    """Its queries are counted, where the server can."""
+    connection = await filled.superuser_connect()
+    try:
+        preloaded = await connection.fetchval("SHOW shared_preload_libraries")
+        if "pg_stat_statements" not in preloaded:
+            pytest.skip("the server has not loaded pg_stat_statements")
+        await connection.execute("CREATE EXTENSION pg_stat_statements")
+    finally:
+        await connection.close()
+    async with session(filled.spec) as connection:
+        some = await connection.fetchval("SELECT id FROM users LIMIT 1")
+        for query in (BY_ID, AS_UUID):
+            for _ in range(3):
+                await connection.fetch(query, some)
+    return filled
+
+
+async def test_the_worst_queries_are_read_and_explained(with_statistics: Database) -> None:
+    connection = await connect(with_statistics.spec)
+    try:
+        found = await read_worst_queries(connection)
+        assert not found.reason
+        queries = {query.text: query for query in found.queries}
+        assert queries[BY_ID].calls == 3
+        plan = queries[BY_ID].explained.plan
+        assert plan is not None
+        assert lines(plan)[-1].strip().endswith("on users")
+        assert not any("pg_" in text for text in queries)
+        # What is not one query runs nothing, and says so.
+        for text in ("SELECT 1; DROP TABLE users", "SELECT $1 FROM no_such_table", "WITH x AS (SELECT"):
+            assert (await explain(connection, text)).error
+        assert (await explain(connection, BY_ID)).plan is not None
+    finally:
+        await connection.close()
+
+
+async def test_a_query_that_the_conversion_has_broken_is_found(with_statistics: Database, tmp_path: Path) -> None:
+    world = make_world(with_statistics, tmp_path, duration="0.1s")
+    world.step = "2.2"
+    await investigate(world)
+    kept = {query["query"]: query for query in json.loads(world.evidence(facts.QUERIES_FILE))}
+    assert {BY_ID, AS_UUID} <= set(kept)
+    world.step = "7.3"
+    await convert_one(world)
+    world.step = "8.1"
+    with pytest.raises(NeedsPerson, match="1 query worse than before: SELECT count") as caught:
+        await watch_production(world)
+    assert "operator does not exist" in caught.value.what
+    report = world.evidence(facts.WATCH_FILE)
+    assert "fails" in report
+    assert "as before" in str(world.readings[-1].values["words"]["plans"])
+
+
+async def test_without_the_extension_the_reason_is_said(filled: Database, tmp_path: Path) -> None:
+    world = make_world(filled, tmp_path)
+    world.step = "2.2"
+    await investigate(world)
+    assert any("pg_stat_statements is not in this database" in line for line in world.state.step("2.2").log)
+    assert not any(file.name == facts.QUERIES_FILE for file in world.state.step("2.2").files)
+
+
+# --- bounds ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_count_of_orphans_is_bounded(filled: Database) -> None:
+    catalog = await inspect(filled.spec)
+    key = next(key for key in catalog.foreign_keys() if key.name == "Owner")
+    async with session(filled.spec) as holder:
+        await holder.execute('BEGIN; LOCK TABLE "Deal"')
+        connection = await connect(filled.spec, lock_timeout_ms=0)
+        try:
+            found = await count_orphans(connection, catalog, key, seconds=0.2)
+        finally:
+            await connection.close()
+    assert found.count is None
+    assert "longer" in found.detail
+
+
+async def test_the_watch_reads_only(filled: Database) -> None:
+    """Its queries run in a session that may write nothing, as an owner who is no superuser."""
+    connection = await connect(filled.spec)
+    try:
+        assert await connection.fetchval("SHOW default_transaction_read_only") == "on"
+        for name in ("pressure", "lock_waits", "statements_extension"):
+            await connection.fetch(QUERIES[name])
+    finally:
+        await connection.close()
+
+
+# --- steps 8.7 and 8.8 -------------------------------------------------------------------------------------------------
+
+
+async def test_violations_are_searched_for_since_the_service_serves_again(filled: Database, tmp_path: Path) -> None:
+    host = LoggingHost()
+    host.say("ERROR: violates foreign key constraint, during maintenance")
+    world = make_world(filled, tmp_path, host=host)
+    world.step = "7.7"
+    await asyncio.sleep(0.01)
+    await world.fact(facts.DOWNTIME_SECONDS, 60.0)
+    host.lines += [LogLine(datetime.now(UTC) + timedelta(milliseconds=n), f"GET /{n}") for n in range(2500)]
+    world.step = "8.7"
+    await asyncio.sleep(2.6)
+    summary = await check_violations(world)
+    assert "violations: 0 in 2,500 lines of the logs; nothing was watched before" in summary
+    assert "0 behind 2 of 2 foreign keys" in summary
+    assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": 0, "orphans": 0}
+    host.say("psycopg.errors.ForeignKeyViolation: insert on Deal")
+    with pytest.raises(NeedsPerson, match="1 violation in the service's logs"):
+        await check_violations(world)
+    assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": 1, "orphans": 0}
+
+
+async def test_without_logs_the_rows_answer(filled: Database, tmp_path: Path) -> None:
+    world = make_world(filled, tmp_path)
+    world.step = "8.7"
+    await world.fact(facts.MONITORED, Seen().fact(1.0))
+    summary = await check_violations(world)
+    assert "logs not read: no host" in summary
+    assert "the watch had seen 0" in summary
+    assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": None, "orphans": 0}
+    await execute(filled, "SET session_replication_role = replica", "DELETE FROM users")
+    with pytest.raises(NeedsPerson, match="60 rows reference nothing: Owner on"):
+        await check_violations(world)
+
+
+async def test_rows_are_counted_again(filled: Database, tmp_path: Path) -> None:
+    world = make_world(filled, tmp_path)
+    world.step = "8.8"
+    await world.fact(facts.INVESTIGATION_COUNTS, {"users": 58, "organizations": 3})
+    assert await verify_counts(world) == "users 60 (+2), organizations 3 (as before)"
+    assert world.state.facts[facts.MONITOR_COUNTS] == {"users": 60, "organizations": 3}
+    await execute(filled, "SET session_replication_role = replica", "DELETE FROM organizations")
+    with pytest.raises(NeedsPerson, match="organizations had 3, has 0"):
+        await verify_counts(world)
+    world.answers = taking(ACCEPT)
+    assert "accepted" in await verify_counts(world)

@@ -63,11 +63,11 @@ async def _search_logs(context: StepContext) -> LogsSeen:
             lines = await host.logs(services, position.since, LOG_LIMIT)
         except HostingError as error:
             return LogsSeen(skipped=error.what)
-        new, position = position.take(lines, asked)
+        full = len(lines) >= LOG_LIMIT
+        new, position = position.take(lines, asked, full=full)
         found = patterns.sort(new)
         for line in found.violations:
             await context.say(f"Violation in the log: {told(line)}")
-        full = len(lines) >= LOG_LIMIT
         cut = full and (not new or page == PAGES)
         # Errors of other sorts are step 8.1's.
         seen = seen.read(Sorted(found.lines, found.violations, found.violations), cut=cut)

@@ -74,16 +74,17 @@ class Position:
     since: datetime
     known: frozenset[Key] = frozenset()
 
-    def take(self, lines: Sequence[LogLine], asked: datetime) -> tuple[tuple[LogLine, ...], Position]:
+    def take(self, lines: Sequence[LogLine], asked: datetime, *, full: bool) -> tuple[tuple[LogLine, ...], Position]:
         """The lines that are new, and the position behind them.
 
         Args:
             asked: when the host was asked. A later time on a line is that of the reading: the host does not know the line's.
+            full: whether it is as many as one reading gives, so that the next goes on right behind the last line.
         """
         keys: list[Key] = [(line.service, line.text, line.at if line.at <= asked else None) for line in lines]
         new = tuple(line for line, key in zip(lines, keys, strict=True) if key not in self.known)
         newest = max((line.at for line in lines), default=self.since)
-        since = asked if newest > asked else max(self.since, newest - OVERLAP)
+        since = asked if newest > asked else max(self.since, newest if full else newest - OVERLAP)
         return new, Position(since, frozenset(keys) if lines else self.known)
 
 

@@ -30,7 +30,8 @@ LOG_LIMIT: Final = 1000
 MOST_SAID: Final = 50
 """Log lines of a watch that stand in the journal."""
 SHARE: Final = 0.5
-"""Share of the interval that the database may be asked for, one query at least."""
+"""Share of the interval that the database may be asked for, LEAST_TIME at least."""
+LEAST_TIME: Final = 2.0  # seconds
 
 Note = Callable[[Callable[[Seen], Seen]], Awaitable[None]]
 """Takes what a look saw, as a change of what was seen before."""
@@ -70,12 +71,13 @@ class LogLook:
             what = error.what
             await self._note(lambda seen: seen.with_(logs=seen.logs.missed(what)))
             return
-        new, self._position = self._position.take(lines, asked)
+        full = len(lines) >= LOG_LIMIT
+        new, self._position = self._position.take(lines, asked, full=full)
         found = self._patterns.sort(new)
         for line in found.errors[: MOST_SAID - self._said]:
             self._said += 1
             await self._context.say(f"{'Violation' if line in found.violations else 'Error'} in the log: {told(line)}")
-        cut = len(lines) >= LOG_LIMIT
+        cut = full and not new
         await self._note(lambda seen: seen.with_(logs=seen.logs.read(found, cut=cut)))
 
 
@@ -105,7 +107,7 @@ class DatabaseLook:
 
     async def look(self) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + SHARE * self._context.settings.monitor.interval.total_seconds()
+        until = loop.time() + max(LEAST_TIME, SHARE * self._context.settings.monitor.interval.total_seconds())
         try:
             # Looked up anew each time: whatever answers must still be the database of this run.
             spec, _ = await self._context.target("production")

@@ -25,10 +25,12 @@ class Explained:
     Attributes:
         plan: the plan's node as `EXPLAIN (FORMAT JSON)` gives it; None when there is none.
         error: why not.
+        passing: whether that may be otherwise in a moment: it took too long, or waited for a lock.
     """
 
     plan: Mapping[str, Any] | None
     error: str = ""
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def compare(before: Query, now: Explained) -> PlanChange:
     """The verdict on one query. What could not be explained before tells nothing now."""
     if before.explained.plan is None:
         return PlanChange(before.name, "unknown", f"could not be explained before: {before.explained.error}")
+    if now.plan is None and now.passing:
+        return PlanChange(before.name, "unknown", f"cannot be explained at the moment: {now.error}")
     if now.plan is None:
         return PlanChange(before.name, "fails", f"fails now: {now.error}")
     was, shape = lines(before.explained.plan), lines(now.plan)

@@ -77,7 +77,7 @@ class LogsSeen:
     errors: int = 0
     violations: int = 0
     cut: int = 0
-    """Readings that were as long as one may be: there may have been more lines."""
+    """Readings that were as long as one may be and led no further: there may have been more lines."""
     examples: tuple[str, ...] = ()
     violation_examples: tuple[str, ...] = ()
 

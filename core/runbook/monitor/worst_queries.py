@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -22,7 +22,6 @@ from core.runbook.words import counted
 QUERIES: Final = load_queries(Path(__file__).parent / "queries")
 INVESTIGATION: Final = "2.2"
 MOST: Final = 10
-GENERIC_PLAN_SINCE: Final = 16
 _PREPARED: Final = "pgrecast_explained"
 
 
@@ -47,7 +46,8 @@ async def read_worst_queries(connection: asyncpg.Connection) -> WorstQueries:
     if schema is None:
         return WorstQueries(reason="the extension pg_stat_statements is not in this database")
     try:
-        rows = await connection.fetch(QUERIES["worst_queries"] % qualified(schema, "pg_stat_statements"), MOST)
+        view = qualified(schema, "pg_stat_statements")
+        rows = await connection.fetch(QUERIES["worst_queries"].replace(":view", view), MOST)
     except asyncpg.PostgresConnectionError:
         raise
     except asyncpg.PostgresError as error:
@@ -60,41 +60,29 @@ async def read_worst_queries(connection: asyncpg.Connection) -> WorstQueries:
 
 
 async def explain(connection: asyncpg.Connection, query: str) -> Explained:
-    """What the planner makes of a query without its constants (`EXPLAIN (GENERIC_PLAN)`; before version 16 by PREPARE).
+    """What the planner makes of a query without its constants: its generic plan.
 
-    The text comes from the server's own statistics. The extended protocol takes one statement only, the transaction is
-    READ ONLY, and EXPLAIN without ANALYZE runs nothing.
+    The text comes from the server's own statistics. PREPARE takes one statement only, which the extended protocol sees to,
+    the transaction is READ ONLY, and EXPLAIN without ANALYZE runs nothing.
     """
     transaction = connection.transaction(readonly=True)
     await transaction.start()
     try:
-        if connection.get_server_version().major >= GENERIC_PLAN_SINCE:
-            found = await connection.fetchval(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {query}")
-        else:
-            found = await _explain_prepared(connection, query)
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.fetch(f"PREPARE {_PREPARED} AS {query}")
+        parameters = int(await connection.fetchval(QUERIES["parameters"], _PREPARED) or 0)
+        values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
+        found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {_PREPARED}{values}")
     except asyncpg.PostgresConnectionError:
         raise
     except asyncpg.PostgresError as error:
-        return Explained(None, str(error))
+        passing = isinstance(error, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError)
+        return Explained(None, str(error), passing=passing)
     finally:
         if not connection.is_closed():
             await transaction.rollback()
-    document: Any = json.loads(found) if isinstance(found, str) else found
-    return Explained(document[0]["Plan"])
-
-
-async def _explain_prepared(connection: asyncpg.Connection, query: str) -> Any:
-    """A prepared statement outlives a rollback, so it is let go of whatever happens."""
-    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-    await connection.fetch(f"PREPARE {_PREPARED} AS {query}")
-    try:
-        parameters = int(await connection.fetchval(QUERIES["parameters"], _PREPARED) or 0)
-        values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
-        async with connection.transaction():
-            return await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {_PREPARED}{values}")
-    finally:
-        if not connection.is_closed():
-            await connection.execute(f"DEALLOCATE {_PREPARED}")
+            await connection.execute("DEALLOCATE ALL")  # what is prepared outlives a rollback
+    return Explained(json.loads(found)[0]["Plan"])
 
 
 async def record_worst_queries(context: StepContext, spec: ConnectionSpec) -> None:

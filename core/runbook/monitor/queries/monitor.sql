@@ -30,15 +30,15 @@ SELECT n.nspname::text AS schema
  WHERE e.extname = 'pg_stat_statements'
 
 -- name: worst_queries
--- %s: the extension's view. Queries of other roles are hidden without pg_read_all_stats; those of tools that look at the
+-- :view is the extension's. Queries of other roles are hidden without pg_read_all_stats; those of tools that look at the
 -- catalog, this program's among them, are no business of the application's.
 SELECT s.query,
        sum(s.calls)::bigint AS calls,
        sum(s.total_exec_time)::float8 AS total_ms
-  FROM %s s
+  FROM :view s
  WHERE s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
    AND s.query ~* '^\s*(select|insert|update|delete|with)\M'
-   AND s.query !~* '\mpg_(catalog|stat|class|locks|index|constraint|attribute|proc|type|namespace|database|roles)'
+   AND s.query !~* '\m(pg_|information_schema|current_setting|set_config)'
    AND length(s.query) <= 10000
  GROUP BY s.query
  ORDER BY total_ms DESC
