@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from core.demo.incident import Incident, build_incident
+from core.demo.project_documents import DIRECTORY as DOCUMENTS
 from core.demo.service import DemoApplication
 from core.errors import PgrecastError
 from core.postgres.connection_spec import ConnectionSpec
@@ -78,7 +79,7 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         if server is not None:
             await server.stop()
         if not keep:
-            for name in (SERVER, PASSWORDS):
+            for name in (SERVER, PASSWORDS, DOCUMENTS):
                 path = directory / name
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             if not any(directory.iterdir()):

@@ -9,6 +9,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+from core.demo.project_documents import lay_out
 from core.engine.address import NOTE
 from core.engine.handover import Handover
 from core.engine.process import engine_client, is_served
@@ -16,6 +17,8 @@ from core.engine.protocol import StopEngine
 from core.errors import EngineError, PgrecastError
 from core.settings import Settings
 from core.settings.alembic import AlembicSettings
+from core.settings.base import Section
+from core.settings.documents import DocumentsSettings, ReleaseSettings
 from core.settings.secrets import SecretsSettings
 from tui.cli.demo_host import Demo, bring_up
 from tui.cli.output import Output
@@ -51,7 +54,13 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
         }
     )
     settings = settings.model_copy(
-        update={"alembic": migrations, "service": service, "window": window, "monitor": monitor}
+        update={
+            "alembic": migrations,
+            "service": service,
+            "window": window,
+            "monitor": monitor,
+            **_documented(demo, settings),
+        }
     )
     settings = settings.model_copy(update={"secrets": SecretsSettings(how="manual")})
     handover = Handover(run_directory, settings, given={"production": demo.production, "test": demo.test})
@@ -68,6 +77,24 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     elif not ended:
         output.lines([f"The demo goes on; `pgrecast --run {run_directory}` attaches to it again."])
     return status
+
+
+def _documented(demo: Demo, settings: Settings) -> dict[str, Section]:
+    """The project's documents, which tasks 1 and 9 bring up to date, and what is known of the time after."""
+    found = lay_out(demo.directory)
+    documents = DocumentsSettings(
+        progress_tracker=found.progress_tracker,
+        workflow_status=found.workflow_status,
+        deployment_health=found.deployment_health,
+        next_steps=("Resume Phase 1 Sprint 1.3: DEV-008 documentation (screenshots)",),
+        next_action="Resume Phase 1 Sprint 1.3 (DEV-008 documentation)",
+        next_command="/bmad:bmm:workflows:dev-story --story=DEV-008",
+        next_agent="/bmad:bmm:agents:dev",
+    )
+    heads = shlex.join([sys.executable, "-B", "-m", "alembic", "heads"])
+    release = ReleaseSettings(commands=(f"10.5={heads}",), directory=demo.application)
+    checklists = settings.run.model_copy(update={"checklists": (found.rotation_checklist,)})
+    return {"documents": documents, "release": release, "run": checklists}
 
 
 async def _attend(handover: Handover) -> int:
