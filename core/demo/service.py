@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+from aiohttp import web
 
 from core.demo.incident import HEAD_REVISION, TRUE_REVISION, Incident
 from core.errors import ConnectionFailed
 from core.postgres.connect import connect
+from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.sql import load_queries
 from core.redaction import redactor
 
@@ -23,14 +24,11 @@ HOST = "127.0.0.1"
 SESSIONS = 3
 WORK_INTERVAL = 1.0  # seconds
 ANSWER_TIMEOUT_MS = 2000  # of the database
-REQUEST_TIMEOUT = 5.0  # seconds, for a client to send its request
 STOP_TIMEOUT = 5.0  # seconds
 
 _QUERIES = load_queries(Path(__file__).with_name("queries"))
 # What a database that is locked, fenced, restarted or gone makes of a query.
 _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ConnectionFailed)
-_LOG = logging.getLogger(__name__)
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +66,36 @@ HEAD_RELEASE = Release(
 class DemoApplication:
     """The backend on the production database, within this process.
 
+    Args:
+        incident: where production is.
+        release: which version runs at first.
+        report: told what it logs: the level, and the line.
+
     Attributes:
         release: which version runs; a deploy replaces it.
         maintenance: while true it answers 503; like the real one, it keeps its sessions and goes on working.
     """
 
-    def __init__(self, incident: Incident, *, release: Release = RUNNING_RELEASE) -> None:
+    def __init__(
+        self,
+        incident: Incident,
+        *,
+        release: Release = RUNNING_RELEASE,
+        report: Callable[[str, str], None] = lambda level, line: None,
+    ) -> None:
         self.release = release
         self.maintenance = False
         self._database = incident.production
+        self._report = report
         self._pool: asyncpg.Pool | None = None
-        self._server: asyncio.Server | None = None
+        self._server: web.AppRunner | None = None
         self._port = 0  # any free one at first, then the same again
         self._worker: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
-        """Where it answers, such as http://127.0.0.1:40123; known once it has started."""
-        if self._server is None:
+        """Where it answers, such as http://127.0.0.1:40123; known once it has started for the first time."""
+        if not self._port:
             raise RuntimeError("the application has not been started")
         return f"http://{HOST}:{self._port}"
 
@@ -100,33 +110,46 @@ class DemoApplication:
         Raises:
             ConnectionFailed: the database does not let it in; it has not started then.
         """
-        pool = asyncpg.create_pool(min_size=SESSIONS, max_size=SESSIONS, connect=self._connect)
+        pool = await self._open_pool(self._database)
         try:
-            self._pool = await pool
-            self._server = await asyncio.start_server(self._answer, HOST, self._port)
-            self._port = self._server.sockets[0].getsockname()[1]
+            self._server = await self._listen()
         except BaseException:
             pool.terminate()
-            self._pool = None
             raise
-        self._worker = asyncio.create_task(self._work(self._pool), name=APPLICATION_NAME)
+        self._pool = pool
+        self._worker = asyncio.create_task(self._work(), name=APPLICATION_NAME)
+        self._report("info", f"release {self.release.revision} answers at {self.url}")
 
     async def stop(self) -> None:
         """Close the port and the sessions; nothing happens if it is not running."""
         if self._server is not None:
-            self._server.close()
+            await self._server.cleanup()
             self._server = None
+            self._report("info", "stopped")
         if self._worker is not None:
             self._worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._worker
             self._worker = None
         if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), STOP_TIMEOUT)
-            except TimeoutError:
-                self._pool.terminate()
+            await _close(self._pool)
             self._pool = None
+
+    async def deploy(self, release: Release, database: ConnectionSpec) -> None:
+        """Put another version in the place of this one, which goes on until that one has its sessions.
+
+        A stopped application stays stopped, and starts as that version.
+
+        Raises:
+            ConnectionFailed: the database does not let the new one in; the old one goes on.
+        """
+        if self.serves:
+            former, self._pool = self._pool, await self._open_pool(database)
+            if former is not None:
+                await _close(former)
+        self.release, self._database = release, database
+        if self.serves:
+            self._report("info", f"release {release.revision} answers at {self.url}")
 
     async def health(self) -> tuple[int, dict[str, Any]]:
         """Return what GET /health answers: the status, and the document."""
@@ -153,47 +176,56 @@ class DemoApplication:
             return f"release {self.release.revision} needs users.id to be {self.release.key_type}, it is {found['key_type']}"
         return None
 
-    async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
-        """Open a session for the pool, which would pass what asyncpg.connect takes."""
-        return await connect(
-            self._database,
-            application_name=APPLICATION_NAME,
-            read_only=False,
-            statement_timeout_ms=ANSWER_TIMEOUT_MS,
-            lock_timeout_ms=0,
-        )
+    async def _open_pool(self, database: ConnectionSpec) -> asyncpg.Pool:
+        async def open_session(*_: Any, **__: Any) -> asyncpg.Connection:
+            """Open a session for the pool, which would pass what asyncpg.connect takes."""
+            return await connect(
+                database,
+                application_name=APPLICATION_NAME,
+                read_only=False,
+                statement_timeout_ms=ANSWER_TIMEOUT_MS,
+                lock_timeout_ms=0,
+            )
 
-    async def _work(self, pool: asyncpg.Pool) -> None:
+        pool = asyncpg.create_pool(min_size=SESSIONS, max_size=SESSIONS, connect=open_session)
+        try:
+            return await pool
+        except BaseException:
+            pool.terminate()
+            raise
+
+    async def _work(self) -> None:
         """What its users make it do: a small query, again and again, whatever happens to the database."""
         while True:
             try:
-                await pool.fetchrow(_QUERIES["latest_deal"])
+                if self._pool is not None:
+                    await self._pool.fetchrow(_QUERIES["latest_deal"])
             except _TROUBLE as error:
-                _LOG.warning("the backend's query failed: %s", redactor.redact(str(error)))
+                self._report("error", f"a query failed: {redactor.redact(str(error) or type(error).__name__)}")
             await asyncio.sleep(WORK_INTERVAL)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _listen(self) -> web.AppRunner:
+        application = web.Application()
+        application.router.add_get("/health", self._answer)
+        server = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT)
+        await server.setup()
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT):
-                request = await reader.readuntil(b"\r\n\r\n")
-        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            request = b""
-        method, _, rest = request.partition(b" ")
-        path = rest.partition(b" ")[0].partition(b"?")[0]
-        if not path:
-            status, document = 400, {"error": "bad request"}
-        elif path != b"/health":
-            status, document = 404, {"error": "not found"}
-        elif method not in (b"GET", b"HEAD"):
-            status, document = 405, {"error": "method not allowed"}
-        else:
-            status, document = await self.health()
-        body = json.dumps(document).encode()
-        head = (
-            f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        )
-        writer.write(head.encode() + b"Connection: close\r\n\r\n" + (b"" if method == b"HEAD" else body))
-        with contextlib.suppress(ConnectionError):
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
+            await web.TCPSite(server, HOST, self._port).start()
+        except BaseException:
+            await server.cleanup()
+            raise
+        self._port = server.addresses[0][1]
+        return server
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        del request
+        status, document = await self.health()
+        # An answer to a question of its own each time: kept open, a connection would outlive the service's suspension.
+        return web.json_response(document, status=status, headers={"Connection": "close"})
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), STOP_TIMEOUT)
+    except TimeoutError:
+        pool.terminate()

@@ -36,7 +36,8 @@ async def application(on_copy: Incident) -> AsyncIterator[DemoApplication]:
 async def get(application: DemoApplication, path: str = "/health", method: str = "GET") -> tuple[int, Any]:
     async with httpx.AsyncClient(base_url=application.url, timeout=20) as client:
         response = await client.request(method, path)
-    return response.status_code, response.json() if response.content else None
+    is_document = response.headers.get("Content-Type", "").startswith("application/json") and response.content
+    return response.status_code, response.json() if is_document else None
 
 
 async def test_it_is_healthy_on_the_database_as_it_was_found(application: DemoApplication) -> None:
@@ -49,8 +50,8 @@ async def test_other_requests_are_refused(application: DemoApplication) -> None:
     assert (await get(application, "/"))[0] == 404
     assert (await get(application, "/health", "POST"))[0] == 405
     reader, writer = await asyncio.open_connection("127.0.0.1", int(application.url.rsplit(":", 1)[1]))
-    writer.write(b"\r\n\r\n")
-    assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.write(b"no request\r\n\r\n")
+    assert (await reader.read()).split()[1] == b"400"
     writer.close()
     await writer.wait_closed()
 
