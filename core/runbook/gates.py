@@ -6,9 +6,10 @@ where the fact exists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from core.runbook.facts import (
     BACKUP_VERIFIED,
@@ -123,19 +124,28 @@ def investigation(state: RunState, settings: Settings, now: datetime) -> GateRep
     return report(f"{made}; still true {age(now - looked)} ago", open_=True)
 
 
+def _taken_at(state: RunState) -> datetime | None:
+    """When the verified backup was taken: it is as old as what it shows, however late it was verified."""
+    known = state.facts.get(BACKUP_VERIFIED)
+    told = cast("Mapping[str, Any]", known).get("taken_at") if isinstance(known, Mapping) else None
+    return datetime.fromisoformat(told) if isinstance(told, str) else state.fact_times.get(BACKUP_VERIFIED)
+
+
 def backup(state: RunState, settings: Settings, now: datetime) -> GateReport:
     """Open while the verified backup is young enough; only its age can be overridden."""
     most = settings.backup.max_age
     name, condition = "backup", f"a verified backup younger than {limit(most)}"
     found = _proved(name, condition, state, BACKUP_VERIFIED, "3.2")
-    at = state.fact_times.get(BACKUP_VERIFIED)
+    at = _taken_at(state)
     if found is None:
         found = _ticks(name, condition, state, ("3.2",))
         # The backup is as old as its taking, where that is known.
         at = min((ended for step in ("3.1", "3.2") if (ended := state.step(step).ended)), default=None)
     if not found.open or at is None:
         return found
-    value = f"{found.value}, {age(now - at)} old"
+    known = state.facts.get(BACKUP_VERIFIED)
+    depth = cast("Mapping[str, Any]", known).get("depth") if isinstance(known, Mapping) else None
+    value = f"{found.value}{f' ({depth})' if depth else ''}, {age(now - at)} old"
     if now - at > most:
         return replace(found, open=False, value=f"{value}, too old", opens="3.1", overridable=True)
     return replace(found, value=value)

@@ -155,6 +155,15 @@ def test_a_backup_grows_old_and_its_age_can_be_overridden_but_not_its_absence() 
     assert not report_of(gates.backup, {facts.BACKUP_VERIFIED: False}).overridable
 
 
+def test_a_backup_is_as_old_as_what_it_shows_however_late_it_was_verified() -> None:
+    taken = (AT - timedelta(hours=23, minutes=50)).isoformat()
+    fact = {"path": "/backups/b", "taken_at": taken, "depth": "equal"}
+    report = report_of(gates.backup, {facts.BACKUP_VERIFIED: fact})
+    assert (report.open, report.value) == (True, "proved (equal), 23 h 55 min old")
+    assert not report_of(gates.backup, {facts.BACKUP_VERIFIED: fact}, later=timedelta(minutes=11)).open
+    assert not report_of(gates.backup, {facts.BACKUP_VERIFIED: None}).open  # a later check has failed
+
+
 def test_a_ticked_backup_is_as_old_as_its_taking() -> None:
     run = state({}, ("3.1", "3.2"))
     earlier = replace(run.steps["3.1"], ended=AT - timedelta(hours=30))

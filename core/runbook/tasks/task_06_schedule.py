@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.runbook.alerts import has_alert_command
+from core.runbook.backup import reconcile_restoring, time_restore
 from core.runbook.choose_window import choose_window
 from core.runbook.model import Step, StepKind, Task
 from core.runbook.prepare_window import name_team, send_test_alert
@@ -63,8 +64,12 @@ TASK = Task(
             "6.5",
             "Test the restore of the backup",
             StepKind.AUTOMATIC,
-            ("Restore the backup into a scratch database and take the time.",),
-            built=False,
+            (
+                "Restore the backup into a scratch database and take the time.",
+                "Leaves the procedure, command by command, as evidence (restore.md).",
+            ),
+            action=time_restore,
+            reconcile=reconcile_restoring,
         ),
     ),
 )
