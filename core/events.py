@@ -427,6 +427,9 @@ class TransactionEnded(_Model):
     outcome: Literal["committed", "rolled_back", "undecided"]
     reason: str = ""
     seconds: float
+    """From its begin to its end."""
+    rollback_seconds: float | None = None
+    """What of that the roll back took, where we have done it."""
 
 
 Event = Annotated[

@@ -129,7 +129,8 @@ def _conversion(
             return f"COMMIT of transaction {event.xid} sent", style.STRONG
         case e.TransactionEnded():
             found = style.BAD if event.outcome == "undecided" else style.STRONG
-            return f"transaction {_words(event.outcome)}{_because(event.reason)}", found
+            took = f" in {text.seconds(event.rollback_seconds)}" if event.rollback_seconds is not None else ""
+            return f"transaction {_words(event.outcome)}{took}{_because(event.reason)}", found
 
 
 def tallies(found: Iterable[e.Tally]) -> str:

@@ -13,6 +13,7 @@ from core.errors import NOTHING_CHANGED, JournalError, PgrecastError
 from core.events import ENGINE, Actor, Event, StepFailed, StepFinished, StepSaid, StepStarted
 from core.runbook import gates
 from core.runbook.model import GateReport, Runbook, Step, StepContext, StepKind
+from core.runbook.reconciliation import conversion_of_attempt
 from core.runbook.state import StepStatus
 from core.settings import Settings
 
@@ -192,6 +193,9 @@ class Steps:
             state = NOTHING_CHANGED
         else:
             state = "What it had changed by then is in its log."
+        mine = conversion_of_attempt(self._hub.state, step.id)
+        if mine is not None and mine.rollback_seconds is not None:
+            state = f"{state} The roll back took {mine.rollback_seconds:.1f} s."
         return StepFailed(step=step.id, error=error, what=what, state=state, advice=advice)
 
     async def _journal(self, ended: Event) -> None:

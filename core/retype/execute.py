@@ -25,7 +25,7 @@ from core.errors import (
     Refused,
     WrongDatabase,
 )
-from core.events import CommitSent, Event, ProofMade, Reading, TransactionEnded, TransactionOpened
+from core.events import CommitSent, Event, ProofMade, Reading, StepSaid, TransactionEnded, TransactionOpened
 from core.postgres.catalog import Catalog
 from core.postgres.connect import ConnectionSpec
 from core.postgres.contents import Rows, TableName, read_rows
@@ -416,6 +416,8 @@ class Conversion:
                 return f"It is {self.outcome.replace('_', ' ')}."
             await self._last_ping()
             self._log.statement("ROLLBACK")
+            with contextlib.suppress(JournalError):  # a full disk must not keep it from being rolled back
+                await self._publish(StepSaid(step=self._step, text="ROLLBACK sent."))
             result = await self._open_transaction.roll_back()
             self._rollback_seconds = result.seconds
             await self._end("rolled_back", reason)
@@ -439,7 +441,14 @@ class Conversion:
         self._log.sync()
         if self._announced:
             await self._publish(
-                TransactionEnded(step=self._step, target=self._target, outcome=outcome, reason=reason, seconds=seconds)
+                TransactionEnded(
+                    step=self._step,
+                    target=self._target,
+                    outcome=outcome,
+                    reason=reason,
+                    seconds=seconds,
+                    rollback_seconds=self._rollback_seconds,
+                )
             )
 
     # --- failures ------------------------------------------------------------------------------------------------------

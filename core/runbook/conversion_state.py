@@ -63,6 +63,8 @@ class ConversionState:
     """Why it ended as it did."""
     seconds: float | None = None
     """How long it was open, as the conversion measured it."""
+    rollback_seconds: float | None = None
+    """What of that the roll back took, where we have done it."""
 
     @property
     def undoes(self) -> str:
@@ -122,6 +124,7 @@ def fold_conversion(state: ConversionState | None, event: ConversionEvent, at: d
                 outcome=event.outcome,
                 reason=event.reason,
                 seconds=event.seconds,
+                rollback_seconds=event.rollback_seconds,
                 ended=at,
                 current="",
             )

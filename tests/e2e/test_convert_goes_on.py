@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import pytest
 from core.engine.client import SocketClient
 from core.engine.handover import Handover
 from core.engine.process import engine_client, is_served
-from core.engine.protocol import AnswerQuestion, StopEngine
+from core.engine.protocol import AbortStep, AnswerQuestion, StopEngine, TakeOver
+from core.events import TransactionEnded
 from core.journal import read_journal
 from core.runbook.one_step import STEP
 from core.runbook.questions import COMMIT
@@ -160,6 +162,28 @@ async def test_killed_it_leaves_an_engine_whose_question_expires_into_rollback(
     assert state_of(run).conversions[STEP].outcome == "rolled_back"
     assert await key_type(slow) == "uuid"
     wait_until(lambda: not alive(process_of(run)))  # idle
+
+
+async def test_aborted_from_elsewhere_in_mid_phase_it_says_how_long_the_roll_back_took(
+    command: CommandLine, slow: Database, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with started(command, convert(run, slow, "--commit")) as process:
+        read_until(process.stderr, BEGUN)
+        client = SocketClient(run)
+        async with attached(client, name="ben") as ben:
+            assert (await client.send(TakeOver())).accepted
+            assert (await client.send(AbortStep(step=STEP))).accepted
+            _, said = await asyncio.to_thread(process.communicate, timeout=30)
+            await ben.until_step(STEP, StepStatus.FAILED)
+            database = ben.state.step(STEP).database
+            assert re.fullmatch(r"Nothing in the database has been changed. The roll back took \d+\.\d s.", database)
+            assert database in said
+            (end,) = [record.event for record in ben.records if isinstance(record.event, TransactionEnded)]
+            assert (end.outcome, end.rollback_seconds is not None) == ("rolled_back", True)
+            await client.send(StopEngine())
+    assert process.returncode == 1
+    assert await key_type(slow) == "uuid"
 
 
 async def test_ctrl_c_before_anything_has_begun_stops_it(command: CommandLine, slow: Database, tmp_path: Path) -> None:

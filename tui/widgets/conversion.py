@@ -50,8 +50,10 @@ def _standing(
     if conversion.outcome is not None:
         words = conversion.outcome.replace("_", " ").upper()
         took = f" after {text.duration(conversion.seconds)}" if conversion.seconds else ""
+        back = conversion.rollback_seconds
+        rolled = f" in {text.seconds(back)}" if back is not None else ""
         why = f": {conversion.reason}" if conversion.reason else ""
-        return f"{words}{took}{why}", style.WARN if conversion.outcome in DISMAL else style.GOOD
+        return f"{words}{rolled}{took}{why}", style.WARN if conversion.outcome in DISMAL else style.GOOD
     if conversion.opened is None:
         return "planned, not begun", ""
     held = f"open for {text.duration(now - conversion.opened)}"
