@@ -72,7 +72,7 @@ async def changes_since(spec: ConnectionSpec, manifest: Manifest) -> Changes | N
         tables=tuple(
             (qualified(*key), before.get(key, 0), after.get(key, 0))
             for key in sorted(before.keys() | after.keys())
-            if before.get(key) != after.get(key)
+            if before.get(key, 0) != after.get(key, 0)
         ),
         used=tuple(
             qualified(s.schema_, s.name) for s in now.sequences if s.last != last.get((s.schema_, s.name), s.last)

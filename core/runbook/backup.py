@@ -296,7 +296,7 @@ async def look_at_changes(context: StepContext) -> str:
     if changes.none_seen:
         return f"no table has gained or lost rows since the backup of {taken}"
     return (
-        f"since the backup of {taken} {counted(len(changes.tables), 'table')} have gained or lost rows"
+        f"since the backup of {taken} rows were gained or lost in {counted(len(changes.tables), 'table')}"
         f"{', and the schema has changed' if changes.schema else ''}: steps 3.1 and 3.2 take a last one"
     )
 
