@@ -139,6 +139,21 @@ def test_what_names_take_for_references_is_converted_only_when_asked_for(shop: C
     assert {s.name for s in scope.soft_references if s.chosen} == {"logs.trace"}
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("chat_flow", "chatflowid"), ("chat_flows", "chatFlowId"), ("ChatFlow", "chat_flow_id"), ("companies", "company_uuid"),
+        ("boxes", "boxId"), ("user", "created_by_user_id"), ("organization", "organizationuuid"),
+    ],
+)  # fmt: skip
+def test_names_that_speak_of_a_table(table: str, column: str) -> None:
+    builder = CatalogBuilder()
+    builder.table(table, "id uuid")
+    builder.table("log", "n bigint", f"{column} uuid", "paid uuid", "solid uuid")
+    found = {s.name.rpartition(".")[2].strip('"'): s.is_reference for s in scope_of(builder).soft_references}
+    assert found == {column: True, "paid": False, "solid": False}
+
+
 def test_a_namesake_that_has_a_foreign_key_is_evidence(shop: CatalogBuilder) -> None:
     shop.table("calls", "id bigint", "author uuid")
     found = next(s for s in scope_of(shop).soft_references if s.name == "calls.author")

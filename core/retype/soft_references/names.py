@@ -10,6 +10,7 @@ from core.postgres.catalog import Catalog, Column, ColumnKey
 from core.retype.model import Evidence
 from core.retype.names import by_name, column_name
 
+_RUN_TOGETHER = re.compile(r"(?<=[a-z])(?:id|uuid)$")
 _SUFFIX = re.compile(r"(?:_(?:id|uuid|uid|guid|key|ref)|(?<=[a-z])I[Dd])$")
 
 
@@ -62,23 +63,32 @@ def is_named_after(column: str, names: frozenset[str]) -> bool:
 def _named_table(column: Column, tables: Mapping[str, list[Column]]) -> Column | None:
     bases = list(_bases(column.name))
     if column.type.endswith("[]"):
-        bases += [*_bases(column.name.removesuffix("s")), column.name.lower()]
+        bases += [*_bases(column.name.removesuffix("s")), _in_one_word(column.name)]
     return next((tables[base][0] for base in bases if base in tables), None)
 
 
 def _bases(column: str) -> Iterable[str]:
-    """What a column may reference by its name, longest first: billing_user_id gives billing_user, user."""
+    """What a column may reference by its name, longest first, in lower case and in one word.
+
+    billing_user_id and billingUserId give billinguser, user; billinguserid gives only billinguser.
+    """
     stem = _SUFFIX.sub("", column)
     if stem == column:
+        if _RUN_TOGETHER.search(column):
+            yield _in_one_word(_RUN_TOGETHER.sub("", column))
         return
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", stem)]
     for start in range(len(words)):
-        yield "_".join(words[start:])
+        yield "".join(words[start:])
+
+
+def _in_one_word(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def _singulars(table: str) -> tuple[str, ...]:
     """Names that a reference to the table may carry: companies gives companies, company."""
-    name = table.lower()
+    name = _in_one_word(table)
     names = [name]
     if name.endswith("ies"):
         names.append(name[:-3] + "y")
