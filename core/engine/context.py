@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from core.settings import Settings
 
 
 class EngineContext:
-    """One step's context, for one attempt."""
+    """One step's context, for one attempt. Made on the engine's loop."""
 
     def __init__(
         self, step: str, hub: Hub, settings: Settings, targets: Targets, host: RunHost, questions: Questions
@@ -34,6 +35,8 @@ class EngineContext:
         self._settings = settings
         self._targets = targets
         self._questions = questions
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
 
     @property
     def step(self) -> str:
@@ -67,7 +70,10 @@ class EngineContext:
         await self._hub.publish(ENGINE, event)
 
     def read(self, reading: Reading) -> None:
-        self._hub.show(reading)
+        if threading.get_ident() == self._thread:
+            self._hub.show(reading)
+        else:
+            self._loop.call_soon_threadsafe(self._hub.show, reading)
 
     async def say(self, text: str) -> None:
         await self.publish(StepSaid(step=self._step, text=text))

@@ -94,7 +94,7 @@ class StepContext(Protocol):
         ...
 
     def read(self, reading: Reading) -> None:
-        """Show a passing figure; never waits, never journaled."""
+        """Show a passing figure; never waits, never journaled. From any thread."""
         ...
 
     async def say(self, text: str) -> None:

@@ -26,10 +26,10 @@ from core.engine.protocol import (
 )
 from core.engine.thread import EngineThread, LocalClient
 from core.errors import ConfigurationError, EngineError, JournalError
-from core.events import AnswerRefused, CommandRefused, QuestionExpired, StepFailed, TargetUnreachable
+from core.events import AnswerRefused, CommandRefused, QuestionExpired, Reading, StepFailed, TargetUnreachable
 from core.journal import FILE, RESERVE_FILE, read_journal
 from core.postgres.identity import Identity
-from core.runbook.model import Runbook
+from core.runbook.model import Runbook, Step, StepContext, StepKind, Task
 from core.runbook.state import StepStatus, fold_all
 from core.settings import Settings
 from tests.toy import PHRASE, SECRET, Follower, ToyTargets, attached, engine_thread
@@ -392,6 +392,25 @@ async def test_without_two_persons_an_approver_has_nothing_to_say(engine: Engine
         question = await question_of(ben, "3.1")
         reply = await ben.send(AnswerQuestion(question=question, choice="go", phrase=PHRASE))
         assert reply.reason == "this run needs no approval"
+
+
+# --- readings --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_figure_may_come_from_a_thread(run: Path) -> None:
+    async def count(context: StepContext) -> str:
+        figure = Reading(step=context.step, name="rows", values={"read": 7})
+        await asyncio.to_thread(context.read, figure)
+        await asyncio.sleep(3600)
+        return "never"
+
+    step = Step("1.1", "Count", StepKind.AUTOMATIC, action=count)
+    with engine_thread(run, runbook=Runbook("threads", (Task(1, "Count", "", "", (step,)),))) as engine:
+        async with attached(LocalClient(engine)) as anna:
+            await anna.send(RunStep(step="1.1"))
+            await anna.until(lambda f: f.readings)
+            assert [reading.values for reading in anna.readings] == [{"read": 7}]
+            assert anna.state.step("1.1").status is StepStatus.RUNNING
 
 
 # --- the right database --------------------------------------------------------------------------------------------
