@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from core.errors import PgrecastError, Refused
@@ -22,6 +23,9 @@ from core.runbook.state import StepStatus
 from core.runbook.timeline import DOWNTIME_ENDS, downtime_began
 from core.runbook.words import limit
 from core.settings import Settings
+
+STOPPED_WITHIN = 60.0
+"""Seconds that a service has to close its sessions after its host was told to stop it."""
 
 BEGIN = "begin maintenance"
 TAKE_BACK = "take back"
@@ -201,7 +205,11 @@ async def _clear_sessions(
     await context.say(f"{around.service.name} logs in as the owner again and again: no privilege keeps it out.")
     await at_host.suspend(around.service)
     words.append(f"{around.service.name} is stopped")
-    again = await end_sessions(context, spec)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + STOPPED_WITHIN
+    again = await end_sessions(context, spec, settling=True)
+    while again.back and loop.time() < until:
+        again = await end_sessions(context, spec, settling=True)
     probed = await ask_until(context, lambda health: health.serves_nobody)
     await record_answer(context, probed.health)
     return [*words, _by_hand(again)] if again.back else words

@@ -102,8 +102,14 @@ class Ended:
         return ", ".join(words)
 
 
-async def end_sessions(context: StepContext, spec: ConnectionSpec, *, looks: int = LOOKS) -> Ended:
+async def end_sessions(
+    context: StepContext, spec: ConnectionSpec, *, looks: int = LOOKS, settling: bool = False
+) -> Ended:
     """End the sessions of others on production, except those of the database's host, and look who comes back.
+
+    Args:
+        looks: how often it is looked.
+        settling: look as often even if nobody is there at first: an application that is being stopped may be opening one.
 
     Raises:
         ConnectionFailed, QueryFailed: the database does not answer.
@@ -114,7 +120,7 @@ async def end_sessions(context: StepContext, spec: ConnectionSpec, *, looks: int
             if look:
                 await asyncio.sleep(LOOK_EVERY)
             _, others, _ = tell_apart(await read_sessions(connection), context.settings.service.host_roles)
-            if not others and not ended:
+            if not others and not ended and not settling:
                 break
             for session in others:
                 if session.pid in refused:

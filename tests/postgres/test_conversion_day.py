@@ -42,7 +42,7 @@ FAILED = Plan(
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "ASK_EVERY", 0.02)
     monkeypatch.setattr(deploying, "ASK_EVERY", 0.01)
-    monkeypatch.setattr(fencing, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(fencing, "LOOK_EVERY", 0.06)
 
 
 @pytest.fixture

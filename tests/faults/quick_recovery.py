@@ -1,0 +1,11 @@
+"""The recovery in an engine of a test's: it asks a service that is a test's, too, without long pauses."""
+
+from __future__ import annotations
+
+from core.runbook import fencing, probing
+from core.runbook.recovery import RECOVERY as _RECOVERY
+
+probing.ASK_EVERY = 0.05
+fencing.LOOK_EVERY = 0.1
+
+RECOVERY = _RECOVERY
