@@ -188,8 +188,9 @@ class Console(App[str]):
         )
         if alarms - self._alarms:
             self.bell()
-        for name in raised.keys() - self._alarms:
-            self.tell(f"{raised[name].what} {raised[name].advice}", severity="error", seconds=30)
+        for name, alarm in raised.items():
+            if name not in self._alarms:
+                self.tell(f"{alarm.what} {alarm.advice}", severity="error", seconds=30)
         self._alarms = alarms
 
     def _tell_of_the_engine(self) -> None:

@@ -22,6 +22,7 @@ from core.runbook.way_back import way_back as core_way_back
 from core.runbook.window import chosen_window
 from core.settings import Settings
 from tui import text
+from tui.watching import watch_line, watch_values
 
 Readings = Mapping[tuple[str, str], Mapping[str, Json]]
 """The newest reading by step and name."""
@@ -215,6 +216,8 @@ def step_line(step: Step, state: RunState, settings: Settings, readings: Reading
         case StepStatus.RUNNING:
             if conversion is not None and conversion.ended is None:
                 return f"{step.id} {conversion_line(conversion, readings)}"
+            if (watched := watch_values(step.id, readings)) is not None:
+                return f"{step.id} {watch_line(watched)}"
             return f"{step.id} {found.log[-1] if found.log else step.title}"
         case StepStatus.FAILED:
             return f"{step.id} failed: {found.summary}"

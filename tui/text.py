@@ -6,7 +6,7 @@ Nothing here is markup: text goes into `Content` part by part, so `[/foo]` in a 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -136,6 +136,25 @@ def bar(done: int, ticked: int, total: int, width: int = 10) -> str:
     proved = width * done // total
     both = width * (done + ticked) // total
     return "#" * proved + "+" * (both - proved) + "." * (width - both)
+
+
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float | None], width: int, full: float) -> str:
+    """The last values as bars, `x` for None.
+
+    Args:
+        width: cells; fewer values take fewer.
+        full: the value of a whole bar, where none is larger.
+
+    >>> sparkline([0.0, 0.1, None, 0.2], 10, 0.2)
+    '▁▄x█'
+    """
+    shown = values[max(0, len(values) - max(0, width)) :]
+    top = max([full, *(value for value in shown if value is not None)])
+    most = len(SPARKS) - 1
+    return "".join("x" if value is None else SPARKS[min(most, max(0, int(most * value / top)))] for value in shown)
 
 
 def tally(done: int, ticked: int, total: int) -> str:

@@ -17,6 +17,8 @@ from tui.marks import mark, status_words
 from tui.sentences import value_words
 from tui.summary import Readings
 from tui.text import Cell
+from tui.watching import watch_values
+from tui.widgets.watch import watch_lines
 
 WINDOW_STEP = "6.1"
 LIVE_LINES = 12
@@ -76,12 +78,16 @@ def step_detail(
             "A question",
             [(f"{summary.asks(question, state)} ({summary.question_clock(question, now)} if unanswered)", style.WARN)],
         )
+    watched = watch_values(step.id, readings)
+    if watched is not None:
+        lines.extend((Content(""), *watch_lines(width, watched)))
     if found.status is StepStatus.FAILED:
         section("What went wrong", _failure(found))
         for tree in task.escalations:
             section(tree.title, [(f"{number}. {line}", "") for number, line in enumerate(tree.lines, 1)])
     if found.status is StepStatus.UNDECIDED:
         section("Not known yet", _failure(found))
+    section("Alarms", [line for a in found.alarms for line in ((a.what, style.BAD), (f"  {a.advice}", ""))])
     if through:
         section("Outcome", [(found.summary, style.STEP[found.status])] if found.summary else [])
     gates = sorted(reports(step, state, settings, now), key=lambda gate: gate.open)
