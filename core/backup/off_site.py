@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from core.backup.manifest import CATALOG_FILE, FILE
 from core.backup.storage import Backup
+from core.errors import ConfigurationError
 
 MOST_NAMED = 10
 
@@ -21,9 +22,20 @@ def copied(backup: Backup) -> Path:
 
 
 def command_line(template: str, backup: Backup) -> str:
-    """The user's command with `{path}` and `{name}` filled in, as one command line."""
+    """The user's command line with `{path}` and `{name}` filled in, whatever is in them.
+
+    Raises:
+        ConfigurationError: it is no command line.
+    """
     path = copied(backup)
-    return template.replace("{path}", shlex.quote(str(path))).replace("{name}", shlex.quote(path.name))
+    try:
+        words = shlex.split(template)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{template!r} is no command line: {error}.",
+            advice="Correct copy_command or checksum_command under [backup].",
+        ) from None
+    return shlex.join(word.replace("{path}", str(path)).replace("{name}", path.name) for word in words)
 
 
 def checksums(backup: Backup) -> dict[str, str]:

@@ -15,7 +15,7 @@ from core.backup.adopt import DATABASE_UNKNOWN, NOT_BY_US, TIME_OF_FILE, adopt
 from core.backup.off_site import checksums, command_line, missing_or_unlike
 from core.backup.restore import RestoreOptions
 from core.backup.verify import verify
-from core.errors import BackupError, Refused
+from core.errors import BackupError, ConfigurationError, Refused
 from tests.databases import Database
 from tests.sessions import session
 
@@ -137,6 +137,8 @@ async def test_what_is_no_dump_is_not_adopted(tmp_path: Path, content: bytes | N
 async def test_checksums_of_a_copy(source: Database, tmp_path: Path) -> None:
     backup = await adopt(made(source, tmp_path, "directory"), tmp_path / "backups", source.name)
     assert command_line("cp -r {path} /there/{name}", backup) == f"cp -r {tmp_path / 'dump'} /there/dump"
+    with pytest.raises(ConfigurationError, match="no command line"):
+        command_line("cp 'x", backup)
     wanted = checksums(backup)
     printed = "copying\n" + "\n".join(f"{sha}  ./there/{name}" for name, sha in wanted.items())
     assert missing_or_unlike(backup, printed) == ()

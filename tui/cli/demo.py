@@ -41,7 +41,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     # A kept demo outlives its run; any other one ends with its run's engine.
     until_gone = None if given.keep else run_directory / NOTE
     demo = await bring_up(_directory(given.dir), rows=given.rows, until_gone=until_gone, tell=output.progress)
-    migrations = AlembicSettings(project=demo.application, interpreter=sys.executable, migrate_by="console")
+    migrations = AlembicSettings(project=demo.application, interpreter=sys.executable, migrate_by="deploy")
     service = settings.service.model_copy(update={"health_url": f"{demo.url}/health"})
     window = settings.window.model_copy(
         update={"team": ("Robin Example, on call", "Alex Example, database administrator")}
@@ -57,8 +57,11 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
         update={
             "alembic": migrations,
             "service": service,
+            "hosting": demo.hosting,
+            "host_api_key": demo.api_key,
             "window": window,
             "monitor": monitor,
+            "backup": _backed_up(run_directory, settings),
             **_documented(demo, settings),
         }
     )
@@ -77,6 +80,19 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     elif not ended:
         output.lines([f"The demo goes on; `pgrecast --run {run_directory}` attaches to it again."])
     return status
+
+
+def _backed_up(run_directory: Path, settings: Settings) -> Section:
+    """Backups in the run's own directory, and a folder beside them in the place of another machine."""
+    vault = [sys.executable, "-P", "-m", "core.demo.vault"]
+    elsewhere = f"{run_directory}/elsewhere/{{name}}"
+    return settings.backup.model_copy(
+        update={
+            "directory": run_directory / "backups",
+            "copy_command": shlex.join([*vault, "copy", "{path}", elsewhere]),
+            "checksum_command": shlex.join([*vault, "checksums", elsewhere]),
+        }
+    )
 
 
 def _documented(demo: Demo, settings: Settings) -> dict[str, Section]:
