@@ -17,7 +17,7 @@ from core.settings import Settings
 
 MOST_ROWS = 200
 """Rows of a query that are recorded; the rest is said to be left out."""
-RESULTS_FILE = "procedure.md"
+RESULTS_FILE = "procedure-results.md"
 
 
 def has_procedure(settings: Settings) -> bool:
