@@ -81,11 +81,13 @@ class Position:
             asked: when the host was asked. A later time on a line is that of the reading: the host does not know the line's.
             full: whether it is as many as one reading gives, so that the next goes on right behind the last line.
         """
+        if not lines:
+            return (), self
         keys: list[Key] = [(line.service, line.text, line.at if line.at <= asked else None) for line in lines]
         new = tuple(line for line, key in zip(lines, keys, strict=True) if key not in self.known)
-        newest = max((line.at for line in lines), default=self.since)
+        newest = max(line.at for line in lines)
         since = asked if newest > asked else max(self.since, newest if full else newest - OVERLAP)
-        return new, Position(since, frozenset(keys) if lines else self.known)
+        return new, Position(since, frozenset(keys))
 
 
 def told(line: LogLine) -> str:
