@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.load(given.config, overrides(given))
         # A command's module is imported when it is run: `pgrecast status` needs no Textual, and starts the faster.
-        run: Command = import_module(f"tui.cli.{given.command or 'console'}").run
+        run: Command = import_module(f"tui.cli.{(given.command or 'console').replace('-', '_')}").run
         return asyncio.run(run(given, settings, output))
     except PgrecastError as error:
         output.error(error)

@@ -12,6 +12,18 @@ def overrides(given: argparse.Namespace) -> dict[str, Any]:
     Soft references and function bodies are the exception: without a person to ask they stay as they are unless the arguments
     say otherwise.
     """
+    backup: dict[str, Any] = {
+        setting: value
+        for setting, argument in (
+            ("directory", "directory"),
+            ("jobs", "jobs"),
+            ("verify", "depth"),
+            ("restore", "restore_on"),
+        )
+        if (value := getattr(given, argument, None)) is not None
+    }
+    if backup:
+        return {"backup": backup}
     if not hasattr(given, "source_type"):
         return {}
     conversion: dict[str, Any] = {

@@ -56,7 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     _json(investigate)
 
     reveal = _command(commands, "reveal", "a secret that the run keeps, shown once, on a terminal only")
-    reveal.add_argument("name", metavar="NAME", nargs="?", help="production, test or api_key (default: tell what is kept)")
+    reveal.add_argument(
+        "name", metavar="NAME", nargs="?", help="production, test or api_key (default: tell what is kept)"
+    )
 
     locate = _command(commands, "locate", "which Alembic revision the schema is really at")
     _target(locate)
@@ -90,6 +92,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _json(convert)
 
+    backup = _command(commands, "backup", "a backup of a database")
+    _target(backup)
+    _backup(backup)
+    backup.add_argument(
+        "--directory", metavar="DIR", type=Path, help="where backups are kept (default: [backup] directory)"
+    )
+    _json(backup)
+
+    verify = _command(commands, "verify-backup", "the proof of a backup, by restoring it")
+    verify.add_argument(
+        "backup", metavar="BACKUP", nargs="?", type=Path, help="a backup's folder (default: the recovery's own backup)"
+    )
+    verify.add_argument(
+        "--depth",
+        choices=("files", "restore", "equal"),
+        help="files: checksums, and every file is read to its end; restore: into a scratch database; equal: compared with "
+        "what was dumped (default: [backup] verify)",
+    )
+    verify.add_argument(
+        "--restore-on", choices=("embedded", "test"), help="a server of our own, or the test database's server"
+    )
+    _backup(verify)
+    verify.set_defaults(dsn=None, target="production")
+    _json(verify)
+
     fingerprint = _command(commands, "fingerprint", "the catalog's canonical form, or the difference of two")
     fingerprint.add_argument("files", metavar="FILE", nargs="*", type=Path, help="two canonical forms to compare")
     _target(fingerprint)
@@ -112,6 +139,10 @@ def _json(parser: argparse.ArgumentParser) -> None:
 def _target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dsn", metavar="URL", help="a database without configuration (no password in the URL)")
     parser.add_argument("--target", choices=("production", "test"), default="production", help="a configured target")
+
+
+def _backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", metavar="N", type=_count, help="connections side by side (default: [backup] jobs)")
 
 
 def _scope(parser: argparse.ArgumentParser) -> None:
@@ -152,5 +183,5 @@ def _count(text: str) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return number
