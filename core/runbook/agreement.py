@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +17,7 @@ from core.retype.proof import Proof
 from core.runbook import questions
 from core.runbook.conversion_report import tally_lines
 from core.runbook.model import StepContext
-from core.runbook.planning import Planned, clone_settings, plan_conversion, show_inspection
+from core.runbook.planning import Planned, clone_of_run, plan_conversion, show_inspection
 from core.runbook.questions import ACCEPT, CHOOSE, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, Words
 from core.settings.targets import TargetName
 
@@ -51,7 +50,7 @@ async def plan_settled(
         UsageError: a function's repair was chosen that is not offered.
     """
     limits = context.settings.limits
-    clone = await asyncio.to_thread(clone_settings, context.settings)
+    clone = await clone_of_run(context)
     planned = await plan_conversion(spec, identity, request, limits, progress=show_inspection(context), clone=clone)
     if request.soft_references == "ask" and questions.to_decide(planned.plan.scope):
         request = await _soft_references_settled(context, target, planned, request)

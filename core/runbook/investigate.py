@@ -13,13 +13,14 @@ from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
 from core.postgres.inspect import Progress
 from core.postgres.sql import qualified, quote_identifier
+from core.retype.clone import CloneSettings
 from core.retype.estimate import estimate
 from core.runbook.conversion import scope_request
 from core.runbook.facts import REPORT_FILE
 from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type, render
 from core.runbook.model import StepContext
 from core.runbook.monitor.worst_queries import record_worst_queries
-from core.runbook.planning import clone_settings, plan_conversion, reading, show_inspection
+from core.runbook.planning import clone_of_run, clone_settings, plan_conversion, reading, show_inspection
 from core.runbook.preflight import preflight, record_preflight
 from core.runbook.row_counts import count_rows
 from core.settings import Settings
@@ -33,7 +34,12 @@ async def investigate(context: StepContext) -> str:
     spec, identity = await context.target("production")
     await context.say(f"Reads {spec}, read only, over up to {context.settings.limits.connections} connections.")
     findings = await find_out(
-        spec, identity, context.settings, directory=context.run_directory, progress=show_inspection(context)
+        spec,
+        identity,
+        context.settings,
+        directory=context.run_directory,
+        clone=await clone_of_run(context),
+        progress=show_inspection(context),
     )
     await record_preflight(context, findings.machine)
     await record_worst_queries(context, spec)
@@ -53,6 +59,7 @@ async def find_out(
     settings: Settings,
     *,
     directory: Path,
+    clone: CloneSettings | None = None,
     progress: Progress | None = None,
 ) -> Findings:
     """Read a database and answer the investigation's questions.
@@ -60,6 +67,7 @@ async def find_out(
     Args:
         identity: the database that it must be.
         directory: the run's, or where runs are made.
+        clone: how the empty copy is made, where not as the settings say.
         progress: told of each query of the reading.
 
     Raises:
@@ -67,7 +75,7 @@ async def find_out(
         ConnectionFailed, QueryFailed: the database could not be read.
     """
     wanted = settings.investigation
-    clone = await asyncio.to_thread(clone_settings, settings)
+    clone = clone or await asyncio.to_thread(clone_settings, settings)
     planned = await plan_conversion(
         spec, identity, scope_request(settings), settings.limits, progress=progress, clone=clone
     )

@@ -45,6 +45,17 @@ def clone_settings(settings: Settings) -> CloneSettings:
     return CloneSettings(server, settings.check.client_programs)
 
 
+async def clone_of_run(context: StepContext) -> CloneSettings:
+    """As `clone_settings`, by the login that the test target has now: it may have been rotated.
+
+    Raises:
+        PgrecastError: the copies are to be made on the test target's server, and it cannot be reached.
+    """
+    check = context.settings.check
+    server = (await context.target("test"))[0] if check.server == "test" else None
+    return CloneSettings(server, check.client_programs)
+
+
 @dataclass(frozen=True)
 class Planned:
     """A plan, and what it was made from."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from core.errors import PgrecastError, ProofFailed, Refused
@@ -24,7 +23,7 @@ from core.runbook.facts import (
     REHEARSAL_SECONDS,
 )
 from core.runbook.model import StepContext
-from core.runbook.planning import Planned, clone_settings, plan_conversion, read_catalog, show_inspection
+from core.runbook.planning import Planned, clone_of_run, plan_conversion, read_catalog, show_inspection
 from core.runbook.rehearsal import Rehearsal, not_rehearsed, statements_of
 from core.runbook.words import counted, span
 
@@ -76,7 +75,7 @@ async def _compare_with_production(
     try:
         spec, identity = await context.target("production")
         _require_another(planned.identity, identity)
-        clone = await asyncio.to_thread(clone_settings, context.settings)
+        clone = await clone_of_run(context)
         production = await plan_conversion(spec, identity, planned.request, context.settings.limits, clone=clone)
     except Refused:
         raise
