@@ -18,9 +18,11 @@ from core.engine.protocol import (
     UntickStep,
 )
 from core.events import ENTER, NOTHING, Choice, Question
+from core.runbook.checklists import waiting_lines
 from core.runbook.handover_texts import incident_update, shift_handover
 from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import StepStatus
+from core.runbook.tick_checklists import STEP as CHECKLISTS
 from tui import summary
 from tui.copies import keep_copy
 from tui.dialogs.choose import Choose
@@ -98,6 +100,12 @@ def cannot_tick(step: Step | None, store: Store) -> Refusal | None:
 
 def cannot_abort(step: Step | None, store: Store) -> Refusal | None:
     return None if running_step(step, store) else Refusal("Nothing runs.")
+
+
+def cannot_mark(store: Store) -> Refusal | None:
+    if store.state.step(CHECKLISTS).status in ACTIVE:
+        return Refusal("Your checklists are being marked; what is asked waits for its answer.")
+    return None if waiting_lines(store.state) else Refusal("No line of your checklists waits to be marked.")
 
 
 def running_step(step: Step | None, store: Store) -> str | None:
@@ -194,6 +202,10 @@ class Commands:
         given = await self._app.push_screen_wait(Override(step, gate))
         if given is not None:
             await self._send(OverrideGate(step=step.id, gate=gate.name, reason=given[0], phrase=given[1]))
+
+    async def mark_checklists(self) -> None:
+        """Have the engine show which lines of the checklists wait, and ask."""
+        await self._send(RunStep(step=CHECKLISTS))
 
     async def copy(self) -> None:
         """Ask which text, and copy it; a file keeps it too, and is told where the clipboard may not reach."""

@@ -147,13 +147,13 @@ def _status(course: Sequence[StepStatus], current: StepStatus | None, *, locked:
 
 
 def steps_shown(task: Task, state: RunState, settings: Settings, now: datetime) -> tuple[Step, ...]:
-    """The task's steps, and of the ways back from them those that are open, or that something has happened to."""
-    ways = (
+    """The task's steps, and of those beside them the ones that are open, or that something has happened to."""
+    beside = (
         step
-        for step in task.ways_back
+        for step in (*task.asides, *task.ways_back)
         if state.step(step.id).status is not StepStatus.TODO or not closed_gates(step, state, settings, now)
     )
-    return (*task.steps, *ways)
+    return (*task.steps, *beside)
 
 
 def _outcome(states: Iterable[StepState]) -> str:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from core.engine.address import EngineLock
+from core.engine.checklists import Checklists
 from core.engine.commands import Commands
 from core.engine.context import EngineContext
 from core.engine.hosting import RunHost
@@ -60,6 +61,7 @@ class Engine:
             return EngineContext(step.id, self._hub, settings, targets, self._host, self._questions)
 
         self._opening = Opening(self._hub, targets, settings)
+        self._checklists = Checklists(self._hub, runbook, settings)
         self._reconciler = Reconciler(self._hub, runbook, context)
         self._steps = Steps(self._hub, runbook, settings, context, self._reconciler.resolve)
         self._commands = Commands(self._hub, runbook, self._steps, self._questions, self.request_stop)
@@ -94,6 +96,7 @@ class Engine:
             )
             self._opening.start()
             await self._reconciler.at_start()
+            self._checklists.start()
         except BaseException:
             await self._opening.stop()
             await self._close()
@@ -119,6 +122,7 @@ class Engine:
         """Cancel what runs, say that the engine ends, and close the journal."""
         await self._steps.stop_all(f"The engine was stopped: {reason}.")
         await self._opening.stop()
+        await self._checklists.stop()
         await self._reconciler.stop()
         with suppress(JournalError):
             await self._hub.publish(ENGINE, EngineStopped(reason=reason))

@@ -63,6 +63,7 @@ class Hub:
         """The session that may command."""
         self._readings: dict[tuple[str, str], Reading] = {}
         self._departures: set[asyncio.Task[None]] = set()
+        self._observers: list[Callable[[Record], None]] = []
         self._journal: Journal | None = None
 
     @property
@@ -107,6 +108,10 @@ class Hub:
             JournalError: it could not be written; nobody has been told.
         """
         return await asyncio.wrap_future(self.journal.submit(actor, event))
+
+    def observe(self, observer: Callable[[Record], None]) -> None:
+        """Call the observer with each record from now on, once it is folded; it must not wait."""
+        self._observers.append(observer)
 
     def show(self, reading: Reading) -> None:
         """Pass a figure on to whoever looks; never waits, never journaled."""
@@ -155,6 +160,8 @@ class Hub:
     def _take(self, records: Sequence[Record]) -> None:
         for record in records:
             self.state = fold(self.state, record)
+            for observer in self._observers:
+                observer(record)
             parcel = Parcel(RecordFrame(record=record))
             for session in list(self.sessions.values()):
                 if not session.mailbox.put(parcel):

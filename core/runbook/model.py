@@ -227,6 +227,7 @@ class Task:
         downtime: whether its time counts as downtime.
         due: when it should be through, counted from the run's opening.
         ways_back: steps that lead back from what its steps have done. Nothing waits for them, and they count nowhere.
+        asides: the same of steps that lead nowhere else: they are run whenever their gates are open.
     """
 
     number: int
@@ -239,11 +240,12 @@ class Task:
     escalations: tuple[Escalation, ...] = field(default=())
     due: timedelta | None = None
     ways_back: tuple[Step, ...] = ()
+    asides: tuple[Step, ...] = ()
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
-        """Its course, and the ways back from it."""
-        return (*self.steps, *self.ways_back)
+        """Its course, what can be done beside it, and the ways back from it."""
+        return (*self.steps, *self.asides, *self.ways_back)
 
 
 @dataclass(frozen=True, slots=True)

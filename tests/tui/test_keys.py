@@ -285,3 +285,41 @@ async def test_a_copy_that_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: p
         await on.pilot.pause(0.1)
         assert on.app.clipboard.startswith("INCIDENT UPDATE")
         assert "could not be kept in a file: Not a directory" in on.told()[-1]
+
+
+def waiting_line(client: ScriptedClient) -> None:
+    line = {"file": "docs/LIST.md", "line": 12, "text": "Rotate [/foo] credential 1", "steps": ["1.1"], "tick": True}
+    client.say(e.FactRecorded(step="9.checklists", name="checklists.waiting", value=[line]), actor=e.ENGINE)
+
+
+async def test_lines_of_the_checklists_are_shown_with_their_step_and_a_key_has_them_previewed() -> None:
+    client = ready()
+    async with stage(client, size=(100, 40)) as on:
+        await on.press("1", "enter")
+        assert "x mark" not in on.lines()[-1]
+        await on.press("x")
+        assert "No line of your checklists waits" in on.told()[-1]
+        waiting_line(client)
+        await on.settle()
+        assert "x mark" in on.lines()[-1]
+        assert "docs/LIST.md:12: Rotate [/foo] credential 1" in on.text()
+        await on.press("j")
+        assert "x shows it first" not in on.text()
+        await on.press("x")
+        assert client.sent == [RunStep(step="9.checklists")]
+        client.say(e.StepStarted(step="9.checklists"))
+        await on.settle()
+        await on.press("x")
+        assert "waits for its answer" in on.told()[-1]
+        assert len(client.sent) == 1
+
+
+async def test_a_watcher_marks_no_checklist() -> None:
+    client = scenario.new_client(operator=False)
+    scenario.opened(client)
+    scenario.other_operator(client)
+    waiting_line(client)
+    async with stage(client, role="watcher") as on:
+        await on.press("x")
+        assert client.sent == []
+        assert "You watch" in on.told()[-1]

@@ -160,6 +160,8 @@ class RunScreen(Screen[None]):
                 if self.is_the == CONVERSION:
                     return Refusal("This is the conversion.")
                 return None if self.conversion_step() else Refusal("No conversion has been planned yet.")
+            case "checklists":
+                return commands.cannot_mark(self.store)
             case "go":
                 return (
                     None
@@ -211,6 +213,9 @@ class RunScreen(Screen[None]):
     def do_tick(self) -> None:
         if self.step_here:
             self._work(self.console.commands.tick(self.step_here))
+
+    def do_checklists(self) -> None:
+        self._work(self.console.commands.mark_checklists())
 
     def do_copy(self) -> None:
         self._work(self.console.commands.copy())

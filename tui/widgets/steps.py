@@ -7,6 +7,7 @@ from datetime import datetime
 
 from textual.content import Content
 
+from core.runbook.checklists import waiting_lines
 from core.runbook.gates import reports
 from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import RunState, StepState, StepStatus
@@ -92,6 +93,7 @@ def step_detail(
         section("Outcome", [(found.summary, style.STEP[found.status])] if found.summary else [])
     gates = sorted(reports(step, state, settings, now), key=lambda gate: gate.open)
     section("Gates", [gate_line(gate, state, step.id) for gate in gates])
+    section("Your checklists", _checklist_lines(step, state))
     section("Overridden so far", [(told, style.BAD) for told in found.overridden])
     conversion = state.conversions.get(step.id)
     if conversion is not None:
@@ -118,6 +120,16 @@ def step_detail(
     times = summary.times_words(task_time(task, state, now))
     section("The task", [(f"why: {task.why}", ""), (f"leaves: {task.output}", ""), *((line, "") for line in times)])
     return lines
+
+
+def _checklist_lines(step: Step, state: RunState) -> list[tuple[str, str]]:
+    """The lines that wait to be marked with the step."""
+    lines = waiting_lines(state, step.id)
+    verb = {True: "ticks", False: "unticks"}
+    return [
+        (f"{line.file}:{line.line}: {line.text} [x shows it first, and {verb[line.tick]} it]", style.WARN)
+        for line in lines
+    ]
 
 
 def _failure(found: StepState) -> list[tuple[str, str]]:

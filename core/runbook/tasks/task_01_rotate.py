@@ -100,7 +100,10 @@ TASK = Task(
             "1.8",
             "Tick the rotation's checklist",
             StepKind.MANUAL,
-            ("Check the boxes in docs/SECURITY_CREDENTIAL_ROTATION_REQUIRED.md.",),
+            (
+                "Check the boxes in docs/SECURITY_CREDENTIAL_ROTATION_REQUIRED.md.",
+                "With it among the checklists under [run], the lines of what is through are shown, and ticked once you agree.",
+            ),
         ),
     ),
 )

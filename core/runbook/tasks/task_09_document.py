@@ -7,6 +7,7 @@ from datetime import timedelta
 from core.runbook.documents import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS
 from core.runbook.model import Step, StepKind, Task
 from core.runbook.run_report import write_run_report
+from core.runbook.tick_checklists import CHECKLISTS
 
 TASK = Task(
     number=9,
@@ -76,4 +77,5 @@ TASK = Task(
             action=write_run_report,
         ),
     ),
+    asides=(CHECKLISTS,),
 )
