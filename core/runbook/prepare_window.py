@@ -18,6 +18,8 @@ TEAM = "team"
 OTHERS = "others"
 ARRIVED = "arrived"
 MISSING = "missing"
+MOST_SAID = 20
+"""Lines of the alert command that stand in the step's log."""
 
 
 async def name_team(context: StepContext) -> str:
@@ -71,9 +73,9 @@ async def send_test_alert(context: StepContext) -> str:
     """
     sent = datetime.now(UTC)
     text = f"TEST of pgrecast's alerts, {sent:%Y-%m-%d %H:%M:%S} UTC, run {context.state.run}: nothing is wrong."
-    printed = await send_alert(context.settings.monitor.alert_command, text)
+    ran = await send_alert(context, text)
     await context.say(f"Sent: {text}")
-    for line in printed.splitlines():
+    for line in ran.output.splitlines()[-MOST_SAID:]:
         await context.say(f"The alert command: {line}")
     answer = await context.ask(
         "Has the test alert arrived at whoever is on call?",

@@ -8,10 +8,12 @@ import shlex
 import signal
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from core.events import Reading
 from core.redaction import redactor
@@ -54,7 +56,15 @@ class Ran:
         return f"$ {redactor.redact(self.command)}\n{self.output}\n# {self.words}\n"
 
 
-async def run_user_command(context: StepContext, command: str, directory: Path | None, timeout: timedelta) -> Ran:
+async def run_user_command(
+    context: StepContext,
+    command: str,
+    directory: Path | None,
+    timeout: timedelta,
+    *,
+    given: str = "",
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Ran:
     """Run it to its end, its last line shown as it goes; cancelled or too slow, it is ended with all that it has started.
 
     It gets this program's environment but for the key of the host's API.
@@ -63,6 +73,8 @@ async def run_user_command(context: StepContext, command: str, directory: Path |
         command: the command line.
         directory: where it runs; where this process does when None.
         timeout: how long it may take.
+        given: its standard input.
+        variables: further variables of its environment.
     """
     began = time.monotonic()
     lines: deque[str] = deque(maxlen=MOST_LINES)
@@ -75,8 +87,8 @@ async def run_user_command(context: StepContext, command: str, directory: Path |
         process = await asyncio.create_subprocess_exec(
             *shlex.split(command),
             cwd=directory.expanduser() if directory else None,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            env={**environment, **variables},
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
@@ -89,7 +101,7 @@ async def run_user_command(context: StepContext, command: str, directory: Path |
     ended = False
     try:
         async with asyncio.timeout(timeout.total_seconds()):
-            await _read(context, process, lines)
+            await asyncio.gather(_give(process, given), _read(context, process, lines))
             status = await process.wait()
         ended = True
         return ran(status)
@@ -100,6 +112,15 @@ async def run_user_command(context: StepContext, command: str, directory: Path |
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+async def _give(process: asyncio.subprocess.Process, text: str) -> None:
+    """A command need not read what it is given."""
+    assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+    with suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(text.encode())
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 async def _read(context: StepContext, process: asyncio.subprocess.Process, lines: deque[str]) -> None:

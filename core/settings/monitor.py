@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from core.settings.base import Duration, Section
+from core.settings.hosting import CommandLine
 
 
 def _pattern(text: str) -> str:
@@ -33,7 +34,7 @@ class MonitorSettings(Section):
     """How long a session may wait for a lock before that counts as bad."""
     query_time: Duration = timedelta(seconds=30)
     """Time-out of each query that looks for orphans or counts rows."""
-    alert_command: str = ""
+    alert_command: CommandLine = ""
     """A command that alerts people, run without a shell; the text is its standard input, and PGRECAST_ALERT in its
     environment. Run when something turns bad, and in step 6.4 for a test."""
     error_patterns: tuple[Pattern, ...] = (

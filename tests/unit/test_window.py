@@ -16,7 +16,9 @@ from pydantic import SecretStr
 
 from core.errors import ConfigurationError, Refused, UsageError
 from core.events import Json, Question
+from core.redaction import redactor
 from core.runbook import facts
+from core.runbook.alerts import send_alert
 from core.runbook.choose_window import LATER, NOW, OWN, choose_window
 from core.runbook.prepare_window import ARRIVED, OTHERS, TEAM, name_team, send_test_alert
 from core.runbook.state import RunState
@@ -92,9 +94,11 @@ def test_a_time_zone_that_does_not_exist_is_refused(name: str) -> None:
         Settings.load(None, {"window": {"timezone": name}})
 
 
-def test_a_pattern_that_is_none_is_refused() -> None:
+def test_a_pattern_or_a_command_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no regular expression"):
         Settings.load(None, {"monitor": {"error_patterns": ["("]}})
+    with pytest.raises(ConfigurationError, match="no command line"):
+        Settings.load(None, {"monitor": {"alert_command": "page 'on"}})
 
 
 # --- by when -----------------------------------------------------------------------------------------------------------
@@ -281,6 +285,14 @@ print("queued as 7")
     assert any("queued as 7" in line for line in run.state.step("6.1").log)
 
 
+async def test_a_secret_is_masked_in_an_alert(tmp_path: Path) -> None:
+    secret, sent = "obviously-fake-Qz77-alert", tmp_path / "sent"
+    redactor.add(SecretStr(secret))
+    run = world(tmp_path, monitor={"alert_command": f"tee {sent}"})
+    await send_alert(run, f"the log says {secret}")
+    assert sent.read_text() == "the log says ***\n"
+
+
 async def test_an_alert_that_has_not_arrived(tmp_path: Path) -> None:
     run = world(tmp_path, monitor={"alert_command": command(tmp_path, "")})
     with pytest.raises(Refused, match="not arrived"):
@@ -292,19 +304,22 @@ async def test_an_alert_that_has_not_arrived(tmp_path: Path) -> None:
     ("given", "said"),
     [
         ("/no/such/command", "cannot be run"),
-        ('"', "cannot be run"),
-        (None, "ended with status 3"),
+        (None, "exit status 3 after .*: no such pager"),
     ],
 )
 async def test_an_alert_command_that_fails(tmp_path: Path, given: str | None, said: str) -> None:
-    run = world(tmp_path, ARRIVED, monitor={"alert_command": given or command(tmp_path, "raise SystemExit(3)")})
+    run = world(
+        tmp_path,
+        ARRIVED,
+        monitor={"alert_command": given or command(tmp_path, "print('no such pager'); raise SystemExit(3)")},
+    )
     with pytest.raises(ConfigurationError, match=said):
         await send_test_alert(run)
     assert facts.ALERT_TESTED not in run.state.facts
 
 
 async def test_an_alert_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.runbook.alerts.TIMEOUT", 0.3)
+    monkeypatch.setattr("core.runbook.alerts.TIME", timedelta(seconds=0.3))
     run = world(tmp_path, monitor={"alert_command": command(tmp_path, "import time; time.sleep(60)")})
     with pytest.raises(ConfigurationError, match="did not end"):
         await send_test_alert(run)

@@ -128,7 +128,7 @@ class Watch:
 
     async def _alert(self, text: str) -> None:
         try:
-            await send_alert(self.context.settings.monitor.alert_command, text)
+            await send_alert(self.context, text)
         except PgrecastError as error:
             await self.context.say(f"Nobody was alerted: {error.what}")
 
