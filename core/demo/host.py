@@ -1,8 +1,8 @@
-"""The demo's host: a process of its own that keeps the server and the application going while consoles come and go.
+"""The demo's host: a process of its own that keeps the server and the services going while consoles come and go.
 
 `python -m core.demo DIRECTORY …`. It says on standard output, in lines of JSON, what it does, then where the incident is
-(passwords included: the output is a pipe to who started it), and goes on by itself until it is told to end by SIGTERM, or
-until the file named by `--while` has come and gone. SIGUSR1 suspends the application, SIGUSR2 resumes it.
+(passwords and the API key included: the output is a pipe to who started it), and goes on by itself until it is told to end
+by SIGTERM, or until the file named by `--while` has come and gone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import os
 import shutil
 import signal
@@ -18,21 +17,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from core.demo.hosting.host import LoopbackHost
 from core.demo.incident import Incident, build_incident
 from core.demo.project_documents import DIRECTORY as DOCUMENTS
-from core.demo.service import DemoApplication
 from core.errors import PgrecastError
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.embedded import EmbeddedServer
-from core.redaction import redactor
 
-SUSPEND, RESUME = signal.SIGUSR1, signal.SIGUSR2
-"""Signals that suspend and resume the application."""
 SERVER = "server"
 PASSWORDS = "pgpass"
 LOOK = 2.0
 """Seconds between two looks at the `--while` file."""
-_LOG = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -48,14 +43,11 @@ def main() -> None:
 
 async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | None) -> None:
     ended = asyncio.Event()
-    serving = _Serving()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_signal_handler(SUSPEND, serving.wish, False)
-    loop.add_signal_handler(RESUME, serving.wish, True)
     server: EmbeddedServer | None = None
-    application: DemoApplication | None = None
+    loopback: LoopbackHost | None = None
     try:
         # The server runs as another account under root, and must be able to reach its data directory.
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -63,19 +55,18 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         _say({"said": f"server {server.version} on {server.host}:{server.port}, data in {server.directory}"})
         incident = await build_incident(server, rows=rows, hard=True, report=lambda text: _say({"said": text}))
         write_passwords(directory / PASSWORDS, incident)
-        application = serving.application = DemoApplication(incident)
-        await application.start()
-        _say({"said": f"the application answers at {application.url}/health"})
-        _say({"said": f"kill -USR1 {os.getpid()} suspends it, kill -USR2 {os.getpid()} resumes it"})
-        _say({"ready": _places(incident, application), "pid": os.getpid()})
+        loopback = LoopbackHost(incident, server)
+        await loopback.start()
+        _say({"said": f"the application answers at {loopback.application.url}/health"})
+        _say({"said": f"its host answers at {loopback.url}, with Render's API"})
+        _say({"ready": _places(incident, loopback), "pid": os.getpid()})
         _let_go_of_starter()
         await _until(ended, while_there)
     except PgrecastError as error:
         _say({"error": {"what": error.what, "state": error.state, "advice": error.advice}})
     finally:
-        await serving.end()
-        if application is not None:
-            await application.stop()
+        if loopback is not None:
+            await loopback.stop()
         if server is not None:
             await server.stop()
         if not keep:
@@ -84,34 +75,6 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             if not any(directory.iterdir()):
                 directory.rmdir()
-
-
-class _Serving:
-    """Suspends and resumes the application, as its host's dashboard would."""
-
-    def __init__(self) -> None:
-        self.application: DemoApplication | None = None
-        self._serves = True
-        self._work: asyncio.Task[None] | None = None
-
-    def wish(self, serves: bool) -> None:
-        """Say whether it is to serve; the last word counts."""
-        self._serves = serves
-        if self.application is not None and (self._work is None or self._work.done()):
-            self._work = asyncio.get_running_loop().create_task(self._comply(self.application))
-
-    async def _comply(self, application: DemoApplication) -> None:
-        while application.serves != self._serves:
-            try:
-                await (application.start() if self._serves else application.stop())
-            except (PgrecastError, OSError) as error:
-                _LOG.warning("the application does not start: %s", redactor.redact(str(error)))
-                return
-
-    async def end(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
-            await asyncio.wait({self._work})
 
 
 async def _until(ended: asyncio.Event, while_there: Path | None) -> None:
@@ -139,12 +102,15 @@ def write_passwords(path: Path, incident: Incident) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def _places(incident: Incident, application: DemoApplication) -> dict[str, Any]:
+def _places(incident: Incident, loopback: LoopbackHost) -> dict[str, Any]:
     return {
         "production": _spec(incident.production),
         "test": _spec(incident.test),
         "application": str(incident.application),
-        "url": application.url,
+        "url": loopback.application.url,
+        "hosting": loopback.settings.model_dump(mode="json", exclude_defaults=True),
+        "api_key": loopback.key.get_secret_value(),
+        "dashboard": loopback.dashboard_url,
     }
 
 

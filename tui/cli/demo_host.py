@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from pydantic import SecretStr
 
-from core.demo.host import RESUME, SUSPEND
-from core.errors import EmbeddedServerError
+from core.errors import EmbeddedServerError, HostingError
 from core.postgres.connection_spec import ConnectionSpec
+from core.settings.hosting import HostingSettings
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Demo:
         directory: where its server's data and its password file are.
         application: the application's project, with its alembic.ini.
         url: where the application answers.
+        hosting: the settings that lead to the host's API.
+        api_key: the key of that API, which was leaked.
+        dashboard: where a person does what that API cannot.
         host: process id of its host.
     """
 
@@ -36,6 +40,9 @@ class Demo:
     test: ConnectionSpec
     application: Path
     url: str
+    hosting: HostingSettings
+    api_key: SecretStr
+    dashboard: str
     host: int
 
     def stop(self) -> None:
@@ -43,13 +50,21 @@ class Demo:
         with suppress(ProcessLookupError):
             os.kill(self.host, signal.SIGTERM)
 
-    def suspend(self) -> None:
-        """Have the host stop the application, as its dashboard would; it takes a moment."""
-        os.kill(self.host, SUSPEND)
+    def make_key(self) -> SecretStr:
+        """Make an API key, as a person does in the host's dashboard."""
+        return SecretStr(self._in_dashboard("keys").json()["key"])
 
-    def resume(self) -> None:
-        """Have the host start the application again."""
-        os.kill(self.host, RESUME)
+    def revoke_key(self) -> None:
+        """Revoke the leaked API key, as a person does in the host's dashboard."""
+        self._in_dashboard("keys/revoke", {"key": self.api_key.get_secret_value()})
+
+    def _in_dashboard(self, what: str, told: dict[str, str] | None = None) -> httpx.Response:
+        try:
+            return httpx.post(f"{self.dashboard}/{what}", json=told, trust_env=False).raise_for_status()
+        except httpx.HTTPError as error:
+            raise HostingError(
+                f"The demo's dashboard does not answer: {type(error).__name__}.", advice="Start the demo again."
+            ) from None
 
     @property
     def how_to_reach(self) -> str:
@@ -105,6 +120,9 @@ def _demo(directory: Path, ready: dict[str, Any], host: int) -> Demo:
         test=_spec(ready["test"]),
         application=Path(ready["application"]),
         url=ready["url"],
+        hosting=HostingSettings.model_validate(ready["hosting"]),
+        api_key=SecretStr(ready["api_key"]),
+        dashboard=ready["dashboard"],
         host=host,
     )
 

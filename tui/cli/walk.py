@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +16,33 @@ from core.engine.handover import Handover
 from core.engine.process import engine_client
 from core.engine.protocol import TickStep
 from core.errors import PgrecastError, Refused
-from core.events import NOTHING, FileRecorded, Question
+from core.events import ENTER, NOTHING, FileRecorded, Question
 from core.runbook.begin_maintenance import BEGIN
 from core.runbook.choose_window import NOW
 from core.runbook.deploy_production import DEPLOY, LATEST
 from core.runbook.end_maintenance import END
 from core.runbook.facts import DOCUMENTS_WRITTEN, LOCATED, MIGRATED_PRODUCTION, RUN_REPORT_FILE
 from core.runbook.migrations import MIGRATE, STAMP
-from core.runbook.model import Step
+from core.runbook.model import Step, Task
 from core.runbook.prepare_window import ARRIVED, TEAM
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
 from core.runbook.rewriting import WRITE
+from core.runbook.rotation import DONE
 from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
+from core.settings import Settings
 from tui.cli.demo_host import Demo
 from tui.cli.follow import Answer, Follower
 from tui.cli.output import Output
+from tui.summary import closed_gates
 
 NAME = "demo"
 NOTE = "the demo's word for it"
 PROVED, TICKED, NOT_BUILT = "proved", "ticked by demo", "ticked by demo (not yet built)"
 CONVERSIONS = ("5.1", "7.3")
 DOCUMENTS = 3
+REVOKE_KEY, NEW_KEY = "1.3", "1.4"
 
 # The first that a question offers is taken; the typed name is the one that the question asks for.
 CHOICES = (
@@ -53,13 +59,12 @@ CHOICES = (
     TEAM,
     ARRIVED,
     NOTHING,
+    DONE,
     BEGIN,
     DEPLOY,
     LATEST,
     END,
 )
-
-MAINTENANCE_ON, MAINTENANCE_OFF = "7.2", "7.7"
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Walk:
 async def walk(handover: Handover, demo: Demo, output: Output) -> int:
     """Walk the ten tasks and print each; 0 when all went well and the proof holds."""
     walked = Walk()
-    follower = Follower(await engine_client(handover), tell=output.progress, answers=answer)
+    follower = Follower(await engine_client(handover), tell=output.progress, answers=partial(answer, demo))
     await follower.attach(NAME)
     status = 0
     try:
@@ -98,7 +103,7 @@ async def walk(handover: Handover, demo: Demo, output: Output) -> int:
         runbook = RECOVERY.fitted(handover.settings)
         for task in runbook.tasks:
             output.lines([f"{task.number:2} {task.title}"])
-            for step in task.steps:
+            for step in (*_open_asides(task, follower.state, handover.settings), *task.steps):
                 outcome = await _step(follower, step, demo)
                 walked.outcomes.append(outcome)
                 output.lines([f"   {step.id:<5} {outcome.outcome:<31} {step.title}: {outcome.summary}"])
@@ -116,8 +121,12 @@ async def walk(handover: Handover, demo: Demo, output: Output) -> int:
     return status
 
 
-def answer(question: Question) -> Answer:
+def answer(demo: Demo, question: Question) -> Answer:
     """What the demo answers: it goes on, as a person who has read and agrees would."""
+    if question.step in (NEW_KEY, REVOKE_KEY) and question.entry is not None:
+        return Answer(ENTER, value=demo.make_key())
+    if question.step == REVOKE_KEY:
+        demo.revoke_key()
     offered = {choice.name: choice for choice in question.choices}
     for name in CHOICES:
         if name in offered:
@@ -125,12 +134,13 @@ def answer(question: Question) -> Answer:
     raise Refused(f"The demo has no answer to {question.title!r}.")
 
 
+def _open_asides(task: Task, state: RunState, settings: Settings) -> list[Step]:
+    """What can be done beside the task's course as things stand."""
+    now = datetime.now(UTC)
+    return [step for step in task.asides if not closed_gates(step, state, settings, now)]
+
+
 async def _step(follower: Follower, step: Step, demo: Demo) -> Outcome:
-    # What a person does at the host.
-    if step.id == MAINTENANCE_ON:
-        demo.suspend()
-    if step.id == MAINTENANCE_OFF:
-        demo.resume()
     if step.action is not None:
         state = await follower.run(step.id)
         return Outcome(step.id, step.title, PROVED, state.summary)
@@ -225,7 +235,7 @@ def _closing(document: dict[str, Any]) -> list[str]:
             f"the proof {'holds' if conversion['proof_held'] else 'does NOT hold'}"
         )
     migrated: list[str] = document["migrated"] or []
-    lines.append(f"{len(migrated)} migrations applied one by one: production is at {document['head']}")
+    lines.append(f"{len(migrated)} migrations applied: production is at {document['head']}")
     for name, path in {**document["documents"], **document["report"]}.items():
         lines.append(f"{name}: {path}")
     lines.append(f"run {document['run']}")

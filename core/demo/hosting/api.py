@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from core.demo.hosting.database import HostedDatabase
-from core.demo.hosting.deploys import COMMITS, HEAD_COMMIT, Deploys
+from core.demo.hosting.deploys import Deploys, find_commit
 from core.demo.hosting.faults import Faults, Handler
 from core.demo.hosting.standing import Standing
 from core.demo.hosting.state import DATABASE, OWNER, Hosted, HostedDeploy, HostedService, rfc3339
@@ -211,7 +211,7 @@ class Api:
         service, wanted = self._service(request), await _body(request)
         if service.suspended:
             raise _No(400, "cannot deploy a suspended service")
-        commit = COMMITS.get(wanted.get("commitId") or HEAD_COMMIT.id)
+        commit = find_commit(wanted.get("commitId"))
         if commit is None:
             raise _No(400, f"commit {wanted['commitId']} not found")
         return _begun(self._deploys.begin(service, commit, "api"))

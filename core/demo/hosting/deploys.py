@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +21,21 @@ from core.redaction import redactor
 
 OLD_COMMIT = Commit("5d0c7a1e9b3f4826a7c1d2e3f405162738495a6b", "Connect bank accounts")
 HEAD_COMMIT = Commit("9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c", "Generate documents from templates")
-RELEASES: Mapping[str, Release] = {OLD_COMMIT.id: RUNNING_RELEASE, HEAD_COMMIT.id: HEAD_RELEASE}
-COMMITS = {commit.id: commit for commit in (OLD_COMMIT, HEAD_COMMIT)}
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def find_commit(id_: str | None) -> Commit | None:
+    """The commit of that id, None for none; one that the demo does not know is somebody's who works on it now."""
+    for known in (HEAD_COMMIT, OLD_COMMIT):
+        if id_ in (None, "", known.id):
+            return known
+    return Commit(id_, "Work in progress") if id_ and _COMMIT.fullmatch(id_) else None
+
+
+def release_of(commit: Commit) -> Release:
+    """What a commit is deployed as."""
+    return RUNNING_RELEASE if commit.id == OLD_COMMIT.id else HEAD_RELEASE
 
 
 class Runtime(Protocol):
@@ -134,7 +148,7 @@ class Deploys:
         await asyncio.sleep(self.pace)
         if self._fails("pre_deploy"):
             return "Pre-deploy command failed: exited with status 1"
-        revision = RELEASES[deploy.commit.id].revision
+        revision = release_of(deploy.commit).revision
         outcome = await run_alembic(self._application, database_of(environment), "upgrade", revision)
         for line in outcome.output.splitlines():
             self._hosted.log(service.id, line, type_="build", level="info" if not outcome.exit_status else "error")
@@ -145,7 +159,7 @@ class Deploys:
         await asyncio.sleep(self.pace)
         runtime = self._runtimes.get(service.id)
         if runtime is not None:
-            await runtime.take(RELEASES[deploy.commit.id], database_of(environment), environment)
+            await runtime.take(release_of(deploy.commit), database_of(environment), environment)
         return ""
 
     def _fails(self, stage: str) -> bool:
