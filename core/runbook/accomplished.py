@@ -16,7 +16,7 @@ from core.runbook import facts
 from core.runbook.conversion_state import ConversionState
 from core.runbook.gates import ROTATION
 from core.runbook.state import RunState, StepStatus
-from core.runbook.timeline import DOWNTIME_BEGINS, DOWNTIME_ENDS, downtime
+from core.runbook.timeline import DOWNTIME_BEGINS, DOWNTIME_ENDS, downtime, downtime_began
 from core.runbook.words import counted, size, span
 from core.settings import Settings
 
@@ -124,7 +124,9 @@ def session_seconds(state: RunState) -> float | None:
 
 
 def downtime_seconds(state: RunState) -> tuple[float | None, bool]:
-    """How long the service was down, and whether that was measured; else it is what ticks say."""
+    """How long the service was down, None while it is or was not, and whether that was measured; else it is what ticks say."""
+    if downtime_began(state) is not None:
+        return None, True
     if facts.DOWNTIME_SECONDS in state.facts:
         measured = state.facts[facts.DOWNTIME_SECONDS]
         return (float(measured) if isinstance(measured, int | float) else None), True
@@ -133,6 +135,17 @@ def downtime_seconds(state: RunState) -> tuple[float | None, bool]:
         return None, False
     found = downtime(state, last.ended)
     return (found.total_seconds() if found is not None else None), False
+
+
+def monitoring(state: RunState) -> Figure:
+    """What the watch over production has found so far."""
+    found = _mapping(state.facts.get(facts.MONITORED))
+    seconds = found.get("seconds")
+    if not isinstance(seconds, int | float):
+        return Figure("Monitoring", None)
+    parts = [f"{found.get('failed', 0)} of {found.get('probes', 0)} health probes failed"]
+    parts += [f"{found[name]} {name}" for name in ("errors", "violations") if isinstance(found.get(name), int)]
+    return Figure("Monitoring", f"watched for {span(seconds)}: {', '.join(parts)}")
 
 
 def health(state: RunState) -> Figure:

@@ -18,7 +18,8 @@ class Blocker:
 
     Attributes:
         name: what it is.
-        resolved: whether production has a committed, proved conversion, and migrations up to the head after it.
+        resolved: whether production has a committed, proved conversion, and migrations up to the head after it; where no
+            Alembic project tells of these, the deploy.
         why: what says so, or what is missing, in a sentence without its stop.
         opens: id of the step that resolves it.
     """
@@ -41,9 +42,13 @@ def blocker(state: RunState, settings: Settings) -> Blocker:
         why = f"production is converted, proved, and at {head(state) or 'its head revision'}"
         return Blocker(name, resolved=True, why=why, opens="7.5")
     deploy, by = standing(state, ("7.5",))
-    if deploy is Standing.TICKED and MIGRATED_PRODUCTION not in state.facts:
-        why = f"production is converted and proved; its migrations are ticked by {' and '.join(by)}, unverified"
-        return Blocker(name, resolved=True, why=why, opens="7.5")
+    if deploy is not Standing.OPEN and MIGRATED_PRODUCTION not in state.facts:
+        told = (
+            f"is ticked by {' and '.join(by)}, unverified"
+            if by
+            else "is done; at which revision it is, no project tells"
+        )
+        return Blocker(name, resolved=True, why=f"production is converted and proved; the deploy {told}", opens="7.5")
     return Blocker(name, resolved=False, why="production is not migrated to the head", opens="7.5")
 
 

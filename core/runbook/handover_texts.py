@@ -16,6 +16,7 @@ from core.runbook.accomplished import (
     accomplishments,
     downtime_seconds,
     health,
+    monitoring,
     type_change,
 )
 from core.runbook.blocker import blocker
@@ -23,7 +24,7 @@ from core.runbook.gates import reports
 from core.runbook.markdown import printable
 from core.runbook.model import Runbook, Step
 from core.runbook.state import RunState, StepStatus
-from core.runbook.timeline import DOWNTIME_BEGINS, DOWNTIME_ENDS, downtime
+from core.runbook.timeline import DOWNTIME_BEGINS, DOWNTIME_ENDS, downtime, downtime_began
 from core.runbook.way_back import way_back
 from core.runbook.window import chosen_window
 from core.runbook.words import age, counted, span
@@ -71,8 +72,8 @@ def _update(
     yield f"Steps: {done} proved, {ticked} ticked unverified, {len(statuses) - done - ticked} to go"
     found = blocker(state, settings)
     yield f"Blocker: {found.name}: {'resolved' if found.resolved else 'not resolved'}; {found.why}"
-    figure = health(state)
-    yield f"{figure.label}: {figure.value or NOT_MEASURED}"
+    for figure in (health(state), monitoring(state)):
+        yield f"{figure.label}: {figure.value or NOT_MEASURED}"
     window = chosen_window(state)
     yield f"Window: {window or 'none chosen'}"
     yield f"Way back: {way_back(state, window_end=window.end if window else None)}"
@@ -94,7 +95,9 @@ def _service(state: RunState, now: datetime) -> str:
     seconds, measured = downtime_seconds(state)
     if seconds is not None:
         return f"serves again; it was down for {span(seconds)}{'' if measured else ' by the times of its steps'}"
-    if state.step(DOWNTIME_BEGINS).status in _THROUGH and state.step(DOWNTIME_ENDS).status not in _THROUGH:
+    if downtime_began(state) is not None or (
+        state.step(DOWNTIME_BEGINS).status in _THROUGH and state.step(DOWNTIME_ENDS).status not in _THROUGH
+    ):
         down = downtime(state, now)
         return f"in maintenance{f' for {age(down)}' if down is not None else ''}"
     return "not in maintenance as far as the run knows"
@@ -113,6 +116,7 @@ def _rest(runbook: Runbook, state: RunState, settings: Settings, now: datetime) 
     for name, target in state.targets.items():
         yield f"{name}: {target.identity.database} @ {target.address}, {target.server}"
     steps = [step for task in runbook.tasks for step in task.all_steps]
+    yield from _section("Contacts", settings.service.contacts)
     yield from _section(
         "Waits for an answer",
         (f"{q.step}: {q.title} (until {_moment(q.expires_at)})" for q in state.questions.values()),

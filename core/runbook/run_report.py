@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.events import Json
 from core.redaction import redactor
-from core.runbook.accomplished import NOT_MEASURED, counts, downtime_seconds, health, results
+from core.runbook.accomplished import NOT_MEASURED, counts, downtime_seconds, health, monitoring, results
 from core.runbook.blocker import blocker
 from core.runbook.chronicle import Account, Asked, Entry, read_account
 from core.runbook.conversion_state import ConversionState
@@ -138,8 +138,8 @@ def _head(state: RunState, runbook: Runbook, settings: Settings, now: datetime) 
         yield f"Downtime: {NOT_MEASURED}"
     found = blocker(state, settings)
     yield f"Blocker: {code(found.name)}: **{'resolved' if found.resolved else 'not resolved'}** ({code(found.why)})"
-    figure = health(state)
-    yield f"{figure.label}: {code(figure.value) if figure.value is not None else NOT_MEASURED}{_held(figure.held)}"
+    for figure in (health(state), monitoring(state)):
+        yield f"{figure.label}: {code(figure.value) if figure.value is not None else NOT_MEASURED}{_held(figure.held)}"
 
 
 def _way_back(state: RunState) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core import events as e
+from core.runbook import facts
 from core.runbook.handover_texts import incident_update, shift_handover
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import RunState
@@ -85,3 +86,14 @@ def test_a_line_stays_a_line_and_no_control_gets_through() -> None:
     text = shift_handover(RECOVERY, run.state, Settings(), NOW)
     assert sum(line.startswith("Now:") for line in text.split("\n")) == 1
     assert {c for c in text if not c.isprintable()} == {"\n"}
+
+
+def test_the_watch_the_contacts_and_a_downtime_that_has_begun_again() -> None:
+    run = recovered()
+    run.fact("8.1", facts.MONITORED, {"seconds": 3600, "probes": 60, "failed": 1, "errors": 2, "violations": 0})
+    run.fact("7.2", facts.DOWNTIME_BEGAN, (run.at - timedelta(minutes=5)).isoformat())
+    settings = Settings.model_validate({"service": {"contacts": ["Robin, +1 555 0100"]}})
+    lines = shift_handover(RECOVERY, run.state, settings, run.at).splitlines()
+    assert "Monitoring: watched for 1 h 00 min: 1 of 60 health probes failed, 2 errors, 0 violations" in lines
+    assert "  - Robin, +1 555 0100" in lines
+    assert any(line.startswith("Service: in maintenance for ") for line in lines)

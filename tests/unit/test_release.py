@@ -124,3 +124,12 @@ def test_an_undo_blocks_again() -> None:
     assert blocker(run.state, Settings()).resolved
     run.converts("7.3-undo")
     assert blocker(run.state, Settings()).why == "the conversion of production is undone"
+
+
+def test_a_deploy_without_a_project_that_tells_its_revision() -> None:
+    run = Recorded()
+    run.converts()
+    run.done("7.5")
+    found = blocker(run.state, Settings())
+    assert found.resolved
+    assert found.why.endswith("the deploy is done; at which revision it is, no project tells")
