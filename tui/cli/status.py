@@ -17,12 +17,14 @@ from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
 from core.runbook.run_report import run_report
 from core.runbook.state import RunState, StepStatus, fold_all
+from core.runbook.timetable import timetable
 from core.settings import Settings
 from tui import text
 from tui.cli.output import Output
 from tui.cli.runs import existing_run
 from tui.marks import mark
 from tui.summary import (
+    alarms,
     main_target,
     present_names,
     programs,
@@ -32,6 +34,7 @@ from tui.summary import (
     summarize,
     target_words,
     way_back,
+    window_words,
 )
 
 RUNBOOKS = {runbook.name: runbook for runbook in (RECOVERY, CONVERSION)}
@@ -70,6 +73,10 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
     yield f"run {state.run}, {proved(runbook, state)}"
     yield f"{main_target(state).upper()} {target_words(main_target(state), state)}; {present_names(state)}"
     yield f"way back: {way_back(state, {})}"
+    for words in window_words(state, settings):
+        yield f"window: {words}"
+    for step, alarm in alarms(state):
+        yield f"ALARM {step}: {text.clean(alarm.what)} {text.clean(alarm.advice)}"
     if other := programs(state):
         yield f"this run was {other}"
     for check in state.machine:
@@ -111,6 +118,14 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
     yield f"journal {directory}"
 
 
+def _window(state: RunState) -> dict[str, Any] | None:
+    found = timetable(state)
+    if found is None:
+        return None
+    window = found.window
+    return {"start": window.start, "end": window.end, "latest_start": found.latest_start, "turn_back": found.turn_back}
+
+
 def _document(directory: Path, runbook: Runbook, state: RunState, settings: Settings) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
@@ -123,6 +138,10 @@ def _document(directory: Path, runbook: Runbook, state: RunState, settings: Sett
         "events": state.last,
         "journal_sha256": journal_sha256(directory),
         "way_back": way_back(state, {}),
+        "window": _window(state),
+        "alarms": [
+            {"step": step, **alarm.model_dump(include={"name", "what", "advice"})} for step, alarm in alarms(state)
+        ],
         "targets": {name: target.model_dump(exclude={"kind"}) for name, target in state.targets.items()},
         "machine": [check.model_dump() for check in state.machine],
         "clients": [client.actor.model_dump() for client in state.clients],
