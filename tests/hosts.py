@@ -52,9 +52,7 @@ class Application:
         if self._server is not None and self._work is not None:
             self._server.close()
             self._server = None
-            self._work.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._work
+            await self._work  # not cancelled in the midst of a login
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -70,7 +68,7 @@ class Application:
     async def _hold_session(self) -> None:
         connection: asyncpg.Connection | None = None
         try:
-            while self.spec is not None:
+            while self.spec is not None and self._server is not None:
                 try:
                     connection = connection or await connect(self.spec, application_name="backend", read_only=False)
                     await connection.fetchval("SELECT 1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from core.errors import HostingError, Refused
+from core.errors import HostingError, PgrecastError, Refused
 from core.events import Choice
 from core.hosting.interface import Ability, Deploy, DeployState, Service
 from core.postgres.catalog import Catalog
@@ -13,12 +13,12 @@ from core.revisions.graph import Graph
 from core.runbook.commits import commit_of_project
 from core.runbook.deploying import WITHIN, Followed, follow, remember, start, unfinished
 from core.runbook.escalations import MIGRATIONS_FAIL, SERVICES_DO_NOT_START, with_contacts
-from core.runbook.facts import LOCATED, MIGRATED_PRODUCTION, REHEARSED_COMMIT, STAMPED, TABLES_CREATED
+from core.runbook.facts import DEPLOY_STARTED, LOCATED, MIGRATED_PRODUCTION, REHEARSED_COMMIT, STAMPED, TABLES_CREATED
 from core.runbook.fencing import lift
 from core.runbook.held_at_host import AtHost
 from core.runbook.maintenance import Surroundings, can_deploy, require_service, surroundings
 from core.runbook.migrations import cleared, has_project, located, migrate, require_heads
-from core.runbook.model import StepContext
+from core.runbook.model import Reconciled, StepContext
 from core.runbook.planning import read_catalog
 from core.runbook.questions import CANCEL, STOP
 from core.runbook.roll_back import before_it, roll_back_to
@@ -303,3 +303,24 @@ async def _remember_tables(context: StepContext, before: frozenset[str], after: 
     known: dict[str, list[str]] = context.state.facts.get(TABLES_CREATED) or {}
     if made := sorted(after - before):
         await context.fact(TABLES_CREATED, {**known, "production": [*known.get("production", ()), *made]})
+
+
+# --- after the engine's death ------------------------------------------------------------------------------------------
+
+
+async def reconcile_deploy(context: StepContext) -> Reconciled:
+    """The step was interrupted: what became of the deploy that it had asked for, if it had."""
+    found = "It was interrupted. Migrations that had ended are committed."
+    if context.state.facts.get(DEPLOY_STARTED):
+        try:
+            around = await surroundings(context)
+            running = await unfinished(context, around.host, require_service(around.service).id)
+        except PgrecastError as error:
+            found += f" What became of its deploy could not be asked: {error.what}"
+        else:
+            found += (
+                f" Its deploy {running.id} is {running.state} ({running.told}); run again, the step follows it on."
+                if running
+                else " The host knows of no deploy of it."
+            )
+    return Reconciled("failed", f"{found} It is safe to run again.")

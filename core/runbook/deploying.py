@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from core.errors import HostingError
+from core.errors import HostingError, HostingOutcomeUnknown
 from core.events import Reading
 from core.hosting.interface import Ability, Deploy, DeployState, Host, LogLine
 from core.redaction import redactor
@@ -90,10 +90,20 @@ class Followed:
 
 
 async def start(context: StepContext, host: Host, service: str, commit: str | None) -> Deploy:
-    """Have the host deploy; the intention is recorded first, so that an interrupted step finds the deploy again."""
+    """Have the host deploy; the intention is recorded first, so that an interrupted step finds the deploy again.
+
+    Raises:
+        HostingError: it does not; HostingOutcomeUnknown: whether it does is found out when the step is run again.
+    """
     since = datetime.now(UTC)
     await _started(context, None, commit, since)
-    deploy = await host.deploy(service, commit)
+    try:
+        deploy = await host.deploy(service, commit)
+    except HostingOutcomeUnknown:
+        raise
+    except HostingError:
+        await context.fact(DEPLOY_STARTED, None)
+        raise
     await _started(context, deploy.id, commit, since)
     await context.say(f"Deploy {deploy.id} of {service} is asked for: {commit or 'the latest commit'}.")
     return deploy

@@ -85,8 +85,8 @@ class Ended:
 
     Attributes:
         count: how many were ended.
-        back: sessions of this very role, which no privilege keeps out: it has come back.
-        kept: sessions that this role may not end, or that came back as another role.
+        back: sessions of this very role, which no privilege keeps out, as they had come back when it was last seen.
+        kept: sessions that this role may not end.
     """
 
     count: int
@@ -115,13 +115,17 @@ async def end_sessions(
         ConnectionFailed, QueryFailed: the database does not answer.
     """
     ended, refused = 0, set[int]()
+    back: tuple[Session, ...] = ()
+    host_roles = context.settings.service.host_roles
     async with reading(spec, context.settings.limits) as connection:
         for look in range(looks):
             if look:
                 await asyncio.sleep(LOOK_EVERY)
-            _, others, _ = tell_apart(await read_sessions(connection), context.settings.service.host_roles)
+            _, others, _ = tell_apart(await read_sessions(connection), host_roles)
             if not others and not ended and not settling:
                 break
+            if look:
+                back = tuple(s for s in others if s.role == spec.user and s.pid not in refused) or back
             for session in others:
                 if session.pid in refused:
                     continue
@@ -131,11 +135,8 @@ async def end_sessions(
                 else:
                     refused.add(session.pid)
                     await context.say(f"This role may not end: {session}")
-        if ended:
-            await asyncio.sleep(LOOK_EVERY)
-        _, others, _ = tell_apart(await read_sessions(connection), context.settings.service.host_roles)
-    back = tuple(session for session in others if session.role == spec.user and session.pid not in refused)
-    return Ended(ended, back, tuple(session for session in others if session not in back))
+        _, others, _ = tell_apart(await read_sessions(connection), host_roles)
+    return Ended(ended, back, tuple(session for session in others if session.pid in refused))
 
 
 async def keep_out(context: StepContext) -> None:

@@ -16,7 +16,7 @@ from core.engine.handover import Handover
 from core.engine.process import engine_client
 from core.engine.protocol import AnswerQuestion, RunStep
 from core.errors import ConnectionFailed
-from core.events import StepReconciled, StepSaid
+from core.events import Record, StepReconciled, StepSaid
 from core.postgres.connect import ConnectionSpec, connect
 from core.postgres.scram import scram_verifier
 from core.runbook.begin_maintenance import BEGIN
@@ -117,19 +117,22 @@ async def test_killed_later_the_next_engine_says_that_it_stands_and_the_way_back
 ) -> None:
     async with attached(await engine_client(handover)) as anna:
         await confirm(anna, "7.2", BEGIN)
-        await anna.until_step("7.2", StepStatus.DONE)
+        await anna.until(lambda f: f.state.step("7.2").status is StepStatus.DONE, seconds=60)
         os.kill(process_of(directory), signal.SIGKILL)
         await anna.until(lambda f: f.ended)
     assert not await enters(stranger)
     async with attached(await engine_client(handover)) as anna:
+        stands = f"The fence around {database.name} is up, as it was left."
         lifts = f"GRANT CONNECT ON DATABASE {database.name} TO PUBLIC"
-        await anna.until(
-            lambda f: any(isinstance(r.event, StepSaid) and lifts in r.event.text for r in f.records[-3:]), seconds=20
-        )
+
+        def is_said(record: Record) -> bool:
+            return isinstance(record.event, StepSaid) and stands in record.event.text and lifts in record.event.text
+
+        await anna.until(lambda f: any(map(is_said, f.records)), seconds=60)
         assert not await enters(stranger)
         application.maintenance = False
         await confirm(anna, "7.2-back", END)
-        await anna.until_step("7.2-back", StepStatus.DONE)
+        await anna.until(lambda f: f.state.step("7.2-back").status is StepStatus.DONE, seconds=60)
         assert await enters(stranger)
         assert anna.state.facts[FENCE_UP] is None
         assert anna.state.facts[MAINTENANCE_HELD] is None

@@ -18,7 +18,15 @@ from core.postgres.scram import scram_verifier
 from core.runbook import deploying, facts, fencing, probing
 from core.runbook.begin_maintenance import BEGIN, STAY, TAKE_BACK, begin_maintenance, look_after_start
 from core.runbook.begin_maintenance import reconcile_maintenance as reconcile
-from core.runbook.deploy_production import DEPLOY, GIVE_UP, LATEST, RETRY, ROLL_BACK, deploy_production
+from core.runbook.deploy_production import (
+    DEPLOY,
+    GIVE_UP,
+    LATEST,
+    RETRY,
+    ROLL_BACK,
+    deploy_production,
+    reconcile_deploy,
+)
 from core.runbook.end_maintenance import END, end_maintenance, go_back, standing
 from core.runbook.held_at_host import Held
 from core.runbook.model import Action
@@ -270,7 +278,6 @@ async def test_an_application_that_cannot_be_stopped_is_named(
     world = world_of(database, application, host, tmp_path, fence="read_only")
     summary = await run(world, "7.2", begin_maintenance)
     assert "stop backend at its host: it logs in as the owner" in summary
-    assert world.state.facts[facts.SESSIONS_OTHERS]["count"] == 1
     owner = await database.connect()
     assert await owner.fetchval("SHOW default_transaction_read_only") == "on"
     await owner.close()
@@ -398,6 +405,22 @@ async def test_an_interrupted_deploy_is_followed_on_and_not_asked_for_twice(worl
     assert [call for call in host.calls if call[0] == "deploy"] == [("deploy", WEB, "latest")]
     assert world.state.facts[facts.DEPLOY_STARTED] is None
     assert world.questions == []
+
+
+async def test_after_the_engines_death_it_is_said_what_became_of_the_deploy(world: StepWorld, host: MemoryHost) -> None:
+    world.step = "7.5"
+    assert "deploy" not in (await reconcile_deploy(world)).found
+    await deploying.start(world, host, WEB, None)
+    assert "Its deploy dep-1 is building (build_in_progress); run again" in (await reconcile_deploy(world)).found
+    host.failing = {"find_deploy": 1}
+    assert "could not be asked: find_deploy answered 500" in (await reconcile_deploy(world)).found
+
+
+async def test_a_deploy_that_the_host_refuses_is_not_looked_for_later(world: StepWorld, host: MemoryHost) -> None:
+    host.failing = {"deploy": 1}
+    with pytest.raises(HostingError, match="answered 500"):
+        await run(world, "7.5", deploy_production)
+    assert world.state.facts[facts.DEPLOY_STARTED] is None
 
 
 async def test_a_host_that_does_not_answer_for_a_moment(world: StepWorld, host: MemoryHost) -> None:

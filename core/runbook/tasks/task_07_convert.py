@@ -7,7 +7,7 @@ from datetime import timedelta
 from core.runbook.begin_maintenance import begin_maintenance, look_after_start, reconcile_maintenance
 from core.runbook.check_production import check_production
 from core.runbook.convert_production import convert_production
-from core.runbook.deploy_production import can_run, deploy_production
+from core.runbook.deploy_production import can_run, deploy_production, reconcile_deploy
 from core.runbook.end_maintenance import end_maintenance
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START
 from core.runbook.gates import CONVERT_PRODUCTION
@@ -102,6 +102,7 @@ TASK = Task(
             ),
             action=deploy_production,
             requires=can_run,
+            reconcile=reconcile_deploy,
         ),
         Step(
             "7.6",
