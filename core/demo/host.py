@@ -17,9 +17,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from core.demo.hosting.deploys import HEAD_COMMIT
 from core.demo.hosting.host import LoopbackHost
 from core.demo.incident import Incident, build_incident
 from core.demo.project_documents import DIRECTORY as DOCUMENTS
+from core.demo.work_tree import DIRECTORY as PROJECT
+from core.demo.work_tree import lay_out_project
 from core.errors import PgrecastError
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.embedded import EmbeddedServer
@@ -55,11 +58,12 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         _say({"said": f"server {server.version} on {server.host}:{server.port}, data in {server.directory}"})
         incident = await build_incident(server, rows=rows, hard=True, report=lambda text: _say({"said": text}))
         write_passwords(directory / PASSWORDS, incident)
+        project = lay_out_project(incident.application, directory, HEAD_COMMIT.id)
         loopback = LoopbackHost(incident, server)
         await loopback.start()
         _say({"said": f"the application answers at {loopback.application.url}/health"})
         _say({"said": f"its host answers at {loopback.url}, with Render's API"})
-        _say({"ready": _places(incident, loopback), "pid": os.getpid()})
+        _say({"ready": _places(incident, project, loopback), "pid": os.getpid()})
         _let_go_of_starter()
         await _until(ended, while_there)
     except PgrecastError as error:
@@ -70,7 +74,7 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         if server is not None:
             await server.stop()
         if not keep:
-            for name in (SERVER, PASSWORDS, DOCUMENTS):
+            for name in (SERVER, PASSWORDS, DOCUMENTS, PROJECT):
                 path = directory / name
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             if not any(directory.iterdir()):
@@ -102,11 +106,11 @@ def write_passwords(path: Path, incident: Incident) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def _places(incident: Incident, loopback: LoopbackHost) -> dict[str, Any]:
+def _places(incident: Incident, project: Path, loopback: LoopbackHost) -> dict[str, Any]:
     return {
         "production": _spec(incident.production),
         "test": _spec(incident.test),
-        "application": str(incident.application),
+        "application": str(project),
         "url": loopback.application.url,
         "hosting": loopback.settings.model_dump(mode="json", exclude_defaults=True),
         "api_key": loopback.key.get_secret_value(),
