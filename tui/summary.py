@@ -357,6 +357,12 @@ def window_clock(state: RunState, now: datetime) -> str:
     return "the window is over"
 
 
+def window_times(state: RunState) -> str:
+    """`start by 03:12:40, turn back by 03:41:20 UTC`; empty without a window."""
+    found = timetable(state)
+    return str(found) if found else ""
+
+
 def _served_since(start: datetime, state: RunState) -> bool:
     """Whether the service was proved to serve again within the window, or after it."""
     at = state.fact_times.get(DOWNTIME_SECONDS)

@@ -1,18 +1,24 @@
-"""The watch over production, as the board and its task show it."""
+"""The watch over production, and the window, as the screens show them."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import pytest
 from rich.cells import cell_len
 
 from core import events as e
 from core.events import Json
+from core.runbook import facts
 from core.runbook.monitor.seen import Alarm, CountsSeen, HealthSeen, LogsSeen, OrphansSeen, PlansSeen, Seen
+from core.runbook.state import fold_all
+from core.runbook.window import Window
 from tests.tui import scenario
 from tests.tui.scripted import ScriptedClient
 from tests.tui.stage import stage
 from tui import text
 from tui.watching import watch_line
+from tui.widgets.header import header
 from tui.widgets.watch import watch_lines
 
 SEEN = Seen(
@@ -97,3 +103,15 @@ def test_a_sparkline_takes_the_last_values() -> None:
     assert text.sparkline([0.2, 0.0, 0.4], 2, 0.2) == "▁█"
     assert text.sparkline([1.0], 0, 1) == ""
     assert text.sparkline([], 5, 1) == ""
+
+
+@pytest.mark.parametrize("width", [80, 100, 119, 120, 140, 160, 200])
+def test_the_windows_times_never_crowd_out_the_databases_name(width: int) -> None:
+    client = scenario.new_client()
+    scenario.opened(client)
+    window = Window(client.clock() + timedelta(hours=2), client.clock() + timedelta(hours=4))
+    client.say(e.FactRecorded(step="6.1", name=facts.WINDOW_CHOSEN, value=window.fact))
+    line = header(width, fold_all(client.records), {}, None, client.clock()).plain
+    assert "T-02:00:00" in line
+    assert ("turn back by" in line) is (width >= 140)
+    assert width == 80 or f"{scenario.DATABASE} @ db.example " in line

@@ -30,16 +30,19 @@ class WayBack(Lines):
 def header(width: int, state: RunState, configured: Mapping[str, str], me: str | None, now: datetime) -> Content:
     """` PRODUCTION  ma_saas_platform @ db.example     operator + 1 watching   T-02:14:09 `."""
     target = summary.main_target(state)
-    word = f" {target.upper()} "
+    word, where = f" {target.upper()} ", summary.target_words(target, state, configured)
     people = summary.present_names(state) if width >= WIDE else summary.present(state, me)
     people = text.clean(people)
     clock = summary.window_clock(state, now)
+    if clock:
+        room = width - len(word) - cell_len(where) - cell_len(people) - 7
+        clock = text.first_that_fits((f"{summary.window_times(state)}  {clock}", clock), max(room, len(clock)))
     right = cell_len(people) + (len(clock) + 3 if clock else 0)
     return text.row(
         width,
         Cell(word, len(word), style.chip(target), blank=True),
         Cell("", 1),
-        Cell(summary.target_words(target, state, configured), max(0, width - len(word) - 2 - right), style.STRONG),
+        Cell(where, max(0, width - len(word) - 2 - right), style.STRONG),
         Cell(people, None, style.QUIET if me != state.operator else "", right=True),
         Cell(clock, len(clock) + 3 if clock else 0, style.HEADING, right=True),
         Cell("", 1),
