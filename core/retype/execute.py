@@ -22,6 +22,7 @@ from core.errors import (
     JournalError,
     OutcomeUnknown,
     ProofFailed,
+    QueryFailed,
     Refused,
     WrongDatabase,
 )
@@ -194,6 +195,21 @@ class Conversion:
                 self._spec, transaction.pid, step=self._step, read=self._read, progress=lambda: self.progress
             )
             self._observer.start()
+            await self._read_beforehand()
+
+    async def _read_beforehand(self) -> None:
+        """Read the catalog once before anything is locked: the server's caches are filled, its queries are prepared.
+
+        What it reads is forgotten, and so are the locks that reading takes; the reading that counts comes under the locks.
+        """
+        savepoint = self._connection.transaction()
+        await savepoint.start()
+        try:
+            with contextlib.suppress(QueryFailed):  # somebody holds a lock: the taking of ours sees to that
+                await inspect_within(self._connection)
+        finally:
+            if not self._connection.is_closed():
+                await savepoint.rollback()
 
     async def lock(self) -> None:
         """Lock the scope, plan again under the locks, and read what the proof will be held against.

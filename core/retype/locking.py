@@ -10,12 +10,10 @@ from pathlib import Path
 import asyncpg
 
 from core.errors import Refused
+from core.postgres.advisory import ADVISORY_KEY
 from core.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "queries")
-
-# "pgrecast" in hexadecimal digits of its letters: the same key in every database; PostgreSQL keeps them apart by database.
-ADVISORY_KEY = int.from_bytes(b"pgrecast", "big")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from core.postgres import advisory
-from core.retype import locking
 from core.revisions.application import ApplicationProject
 from core.revisions.evidence import Status, weigh
 from core.revisions.graph import Graph, Revision, in_order
@@ -247,7 +245,3 @@ def test_the_runner_is_python_3_8_and_knows_nothing_of_this_program() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             allowed = {"alembic", "sqlalchemy", *sys.stdlib_module_names}
             assert {name.partition(".")[0] for name in names} <= allowed, file.name
-
-
-def test_migrations_and_conversions_keep_each_other_out() -> None:
-    assert advisory.ADVISORY_KEY == locking.ADVISORY_KEY

@@ -35,6 +35,13 @@ def uses(catalog: Catalog, index: Index, keys: frozenset[ColumnKey]) -> bool:
     )
 
 
+def is_plain(catalog: Catalog, index: Index) -> bool:
+    """Whether it is made of columns alone: no expression, predicate, operator class, collation, order or option."""
+    columns = [catalog.column.get((index.relation, attnum)) for attnum in index.columns]
+    names = ", ".join(quote_identifier(column.name) for column in columns if column is not None)
+    return None not in columns and index.definition.endswith(f" USING btree ({names})")
+
+
 def split_definition(index: Index) -> tuple[str, str]:
     """The definition before and after the ONLY that a partitioned table's index has in it, or would have."""
     match = _HEAD.match(index.definition)

@@ -94,7 +94,9 @@ def _definitions(catalog: Catalog, scope: Scope, closure: Closure) -> Iterator[t
                 pass
     for relation in sorted({relation for relation, _ in scope.keys}):
         for index in catalog.indexes_of.get(relation, ()):
-            if not index.parent and indexes.uses(catalog, index, scope.keys):
+            if index.parent or indexes.is_plain(catalog, index):
+                continue
+            if indexes.uses(catalog, index, scope.keys):
                 yield indexes.subject(index), relation, index.definition
         for constraint in catalog.constraints_of.get(relation, ()):
             if constraint.kind == "c" and any((relation, attnum) in scope.keys for attnum in constraint.columns):

@@ -55,6 +55,8 @@ def _rebuilt(catalog: Catalog, scope: Scope) -> list[Index]:
 
 def _bound_to_type(catalog: Catalog, scope: Scope, index: Index) -> Iterator[str]:
     """Operator classes, collations and access methods that the index names for a converted column."""
+    if indexes.is_plain(catalog, index):
+        return
     converted = {c.name for c in catalog.columns_of.get(index.relation, ()) if c.key in scope.keys}
     try:
         statement: Any = parse_sql(index.definition)[0].stmt
