@@ -26,6 +26,10 @@ _ASSIGNED = re.compile(
     r"(?P<head>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*)"
     r"(?:(?P<quote>['\"])(?P<quoted>[^'\"]+)(?P=quote)|(?P<bare>[^\s'\"]+))(?P<tail>\s*(?:\s#.*)?)"
 )
+_FIELD = r"(?:[^\\:]|\\.)*"
+_PGPASS = re.compile(
+    rf"(?P<place>(?P<host>{_FIELD}):(?:\d+|\*):{_FIELD}:)(?P<user>{_FIELD}):(?P<password>(?:[^\\]|\\.)*)", re.DOTALL
+)
 _USER_NAME = re.compile(r"USER(?:NAME)?$|ROLE$|LOGIN$", re.IGNORECASE)
 
 
@@ -69,7 +73,7 @@ def plan_rewrite(path: Path, changes: Sequence[Change]) -> Rewrite | None:
     """What the file becomes with the successors; None when nothing in it is succeeded.
 
     Args:
-        path: a file of assignments, or a password file (whose first line is the password).
+        path: a file of assignments, a password file (whose first line is the password), or libpq's (.pgpass).
 
     Raises:
         ConfigurationError: it cannot be read, is no text, or is larger than such files are.
@@ -99,8 +103,28 @@ def _changed(lines: list[str], change: Change) -> list[str]:
 
 def _line(line: str, change: Change) -> str:
     old, new = change.old, change.new
-    changed = _assigned(line, old.password.get_secret_value(), new.password.get_secret_value())
+    changed = _pgpass(line, change) or _assigned(line, old.password.get_secret_value(), new.password.get_secret_value())
     return changed if changed is not None else replace_login(line, old, new, other_hosts=change.other_hosts).text
+
+
+def _pgpass(line: str, change: Change) -> str | None:
+    """A line of libpq's password file, `host:port:database:user:password`, with the login's successor."""
+    found = _PGPASS.fullmatch(line.rstrip("\r\n"))
+    if found is None or _unescaped(found["password"]) != change.old.password.get_secret_value():
+        return None
+    if _unescaped(found["user"]) not in (change.old.user, "*") or _unescaped(found["host"]) in change.other_hosts:
+        return None
+    user = found["user"] if found["user"] == "*" else _escaped(change.new.user)
+    password = _escaped(change.new.password.get_secret_value())
+    return f"{found['place']}{user}:{password}{line[len(line.rstrip(chr(13) + chr(10))) :]}"
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\:])", r"\\\1", text)
 
 
 def _user_line(line: str, old: Login, new: Login) -> str:

@@ -140,6 +140,20 @@ def test_a_password_file_is_one_too(tmp_path: Path) -> None:
     assert rewrite.after == "NewPassword22\n"
 
 
+def test_libpqs_password_file_is_one_as_well(tmp_path: Path) -> None:
+    text = (
+        "# host:port:database:user:password\n"
+        "db.example:5432:*:app_owner:0ld/pass@w\\:rd#1\n"
+        "*:*:*:somebody:0ld/pass@w\\:rd#1\n"
+        "test.example:5432:app:app_owner:0ld/pass@w\\:rd#1\n"
+    )
+    rewrite = plan_rewrite(env_file(tmp_path, text, 0o600), [Change(OLD, OTHER, {"test.example"})])
+    assert rewrite is not None
+    assert rewrite.after.splitlines()[1] == "db.example:5432:*:app_owner_r1:NewPassword22"
+    assert rewrite.count == 1
+    assert rewrite.after.splitlines()[2:] == text.splitlines()[2:]
+
+
 def test_what_is_left_is_told_by_line(tmp_path: Path) -> None:
     rewrite = plan_rewrite(
         env_file(tmp_path, "A=1\nOLD_URL=postgresql://somebody:0ld%2Fpass%40w%3Ard%231@db/app\n"), [Change(OLD, NEW)]

@@ -9,6 +9,8 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+from core.demo.host import PASSWORDS
+from core.demo.local_project import ENV, lay_out_project
 from core.demo.project_documents import lay_out
 from core.engine.address import NOTE
 from core.engine.handover import Handover
@@ -62,10 +64,10 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
             "window": window,
             "monitor": monitor,
             "backup": _backed_up(run_directory, settings),
+            "secrets": _rotated(demo),
             **_documented(demo, settings),
         }
     )
-    settings = settings.model_copy(update={"secrets": SecretsSettings(how="manual")})
     handover = Handover(run_directory, settings, given={"production": demo.production, "test": demo.test})
     status = ENDED_BY_SIGNAL
     try:
@@ -93,6 +95,12 @@ def _backed_up(run_directory: Path, settings: Settings) -> Section:
             "checksum_command": shlex.join([*vault, "checksums", elsewhere]),
         }
     )
+
+
+def _rotated(demo: Demo) -> Section:
+    """The project on this machine, in which and in whose history the secrets stand that task 1 rotates."""
+    project = lay_out_project(demo.directory, demo.production, demo.test, demo.api_key)
+    return SecretsSettings(project=project, env_files=(project / ENV, demo.directory / PASSWORDS))
 
 
 def _documented(demo: Demo, settings: Settings) -> dict[str, Section]:

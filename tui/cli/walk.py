@@ -28,9 +28,12 @@ from core.runbook.prepare_window import ARRIVED, TEAM
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
 from core.runbook.rewriting import WRITE
+from core.runbook.rotate_password import END as END_SESSIONS
+from core.runbook.rotate_password import ROTATE
 from core.runbook.rotation import DONE
 from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
+from core.secrets.keep import Kept
 from core.settings import Settings
 from tui.cli.demo_host import Demo
 from tui.cli.follow import Answer, Follower
@@ -59,6 +62,8 @@ CHOICES = (
     TEAM,
     ARRIVED,
     NOTHING,
+    ROTATE,
+    END_SESSIONS,
     DONE,
     BEGIN,
     DEPLOY,
@@ -107,7 +112,7 @@ async def walk(handover: Handover, demo: Demo, output: Output) -> int:
                 outcome = await _step(follower, step, demo)
                 walked.outcomes.append(outcome)
                 output.lines([f"   {step.id:<5} {outcome.outcome:<31} {step.title}: {outcome.summary}"])
-        walked.head = await _head(demo)
+        walked.head = await _head(demo, Kept(handover.run_directory))
     except PgrecastError as error:
         output.error(error)
         status = error.exit_status
@@ -157,9 +162,11 @@ async def _fails_before(demo: Demo) -> str:
     return " ".join(line.strip() for line in dict.fromkeys(lines)) or outcome.output.strip().splitlines()[-1]
 
 
-async def _head(demo: Demo) -> str:
+async def _head(demo: Demo, kept: Kept) -> str:
     """The revision at which production is, by Alembic's own word."""
-    outcome = await run_alembic(demo.application, demo.production, "current")
+    rotated = kept.successor("production")
+    production = rotated[1].on(demo.production) if rotated is not None else demo.production
+    outcome = await run_alembic(demo.application, production, "current")
     found = re.search(r"^([0-9a-f]+) \(head\)$", outcome.output, re.MULTILINE)
     return found[1] if found else outcome.output.strip().splitlines()[-1]
 
