@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 import pytest
 
 from core.hosting.health import MOST_READ, Health, ask_health
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncGenerator[str]:
+    """A server whose connections are all over when it ends."""
+    connections: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        with suppress(ConnectionError):
+            await answer(reader, writer)
+            await writer.drain()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/health"
+    await asyncio.gather(*connections)
 
 
 @asynccontextmanager
@@ -19,16 +42,9 @@ async def answering(*parts: bytes) -> AsyncGenerator[str]:
         await reader.readuntil(b"\r\n\r\n")
         for part in parts:
             writer.write(part)
-        try:
-            await writer.drain()
-        except ConnectionError:
-            return
-        finally:
-            writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/health"
+    async with serving(answer) as url:
+        yield url
 
 
 async def ask(*parts: bytes) -> Health:
@@ -81,12 +97,10 @@ async def test_nobody_listens() -> None:
 
 async def test_silence_proves_nothing() -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del writer
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    async with server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with serving(mute) as url:
         found = await ask_health(url, timeout=0.2)
     assert not found.serves_nobody
     assert found.status is None
