@@ -19,8 +19,10 @@ from core.redaction import Redactor, redactor
 
 VALUE = "PGRECAST_VALUE"
 """The variable by which a secret value reaches the command."""
-OUTPUT_LIMIT = 4 * 1024 * 1024
-"""Bytes of output that are kept; a command that prints more is ended."""
+OUTPUT_LIMIT = 512 * 1024
+"""Bytes of output that are kept, the last ones."""
+END_WITHIN = 5.0
+"""Seconds that a command's end may take after it was killed."""
 LINES_OF_ERROR = 5
 UNTOUCHED = "The database itself has not been touched by it."
 
@@ -108,19 +110,21 @@ async def run_command(
             out, err, _ = await asyncio.gather(_read(process.stdout), _read(process.stderr), process.wait())
         ended = True
         out, err = masking.redact(out), masking.redact(err)
-    except (TimeoutError, _TooMuch) as error:
-        why = (
-            f"did not end within {timeout.total_seconds():.0f} s"
-            if isinstance(error, TimeoutError)
-            else f"printed more than {OUTPUT_LIMIT // 1024 // 1024} MiB"
-        )
-        raise failure(f"The command {command!r} {why}, and was ended.", state=state, advice=advice) from None
+    except TimeoutError:
+        raise failure(
+            f"The command {command!r} did not end within {timeout.total_seconds():.0f} s, and was ended.",
+            state=state,
+            advice=advice,
+        ) from None
     finally:
         if not ended:
             # Its whole group: a command may be a script, and what that has started must not go on unseen.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            # Read on: asyncio takes a process for ended once its pipes are, too.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_WITHIN):
+                    await asyncio.gather(_read(process.stdout), _read(process.stderr), process.wait())
     _LOG.info("%s ended with status %s", redactor.redact(shlex.join(arguments)), process.returncode)
     for line in err.splitlines():
         _LOG.info("%s: %s", arguments[0], line)
@@ -132,14 +136,9 @@ async def run_command(
     return out
 
 
-class _TooMuch(Exception):
-    pass
-
-
 async def _read(stream: asyncio.StreamReader) -> str:
     kept = bytearray()
     while piece := await stream.read(65536):
         kept += piece
-        if len(kept) > OUTPUT_LIMIT:
-            raise _TooMuch
+        del kept[:-OUTPUT_LIMIT]
     return redactor.redact(kept.decode(errors="replace"))
