@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,12 @@ class Terminal:
                     break
         return self.process.wait(PATIENCE)
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the terminal holds."""
+        (waiting,) = struct.unpack("i", fcntl.ioctl(self.master, termios.FIONREAD, bytes(4)))
+        return waiting
+
     def close(self) -> None:
         """Close the terminal, as a dropped SSH connection does."""
         os.close(self.master)
@@ -64,17 +70,20 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Generator[Terminal]:
+def terminal(
+    *arguments: str, module: str = "tests.tui.on_a_terminal", environment: Mapping[str, str] = os.environ
+) -> Generator[Terminal]:
+    """A program on a terminal of its own: a console with a scripted run, or another module."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.tui.on_a_terminal", *arguments],
+        [sys.executable, "-m", module, *arguments],
         stdin=slave,
         stdout=slave,
         stderr=slave,
         cwd=REPOSITORY,
-        env={**os.environ, "TERM": "xterm-256color"},
+        env={**environment, "TERM": "xterm-256color"},
         start_new_session=True,
     )
     os.close(slave)
