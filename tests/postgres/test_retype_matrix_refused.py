@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from core.postgres.inspect import inspect
+from core.postgres.inspect import inspect, inspect_within
 from core.retype.activity import SECOND_LOOK_SECONDS, read_activity
 from core.retype.blockers import Findings, find_blockers
+from core.retype.dependents import indexes
 from core.retype.finding_queries import query_that_finds
 from core.retype.model import ScopeRequest
 from core.retype.scope import decide_scope
@@ -367,6 +368,20 @@ async def test_expressions_that_will(bench: Bench) -> None:
     _, plan = await bench.plan()
     assert not plan.warnings
     await bench.run(plan)
+
+
+async def test_what_is_more_than_its_columns_is_no_plain_index(bench: Bench) -> None:
+    plain = {"a": "(owner)", "b": '(owner, n, "odd, (name")'}
+    others = {
+        "c": "(owner DESC)", "d": "(owner text_pattern_ops)", "e": "(owner) WHERE n > 1", "f": "(lower(owner))",
+        "g": "(n) INCLUDE (owner)", "h": '("note" COLLATE "C")', "i": "USING hash (owner)", "j": "(owner) WITH (fillfactor = 50)",
+    }  # fmt: skip
+    await bench.as_owner('CREATE TABLE texts (owner text, n int, "odd, (name" int, note text)')
+    for name, rest in (plain | others).items():
+        await bench.as_owner(f"CREATE INDEX {name} ON texts {rest}")
+    catalog = await inspect_within(bench.connection)
+    found = {index.name for index in catalog.indexes if len(index.name) == 1 and indexes.is_plain(catalog, index)}
+    assert found == set(plain)
 
 
 async def test_nothing_to_convert(bench: Bench) -> None:
