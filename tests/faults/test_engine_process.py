@@ -128,7 +128,13 @@ async def test_it_outlives_the_terminal_that_started_it(run: Path) -> None:
 async def test_no_secret_is_in_its_arguments_or_files(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "sentinel-of-the-handover-9b"
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    settings = Settings.model_validate({"DATABASE_URL": SecretStr(f"postgresql://u:{secret}@localhost/db")})
+    settings = Settings.model_validate(
+        {
+            "DATABASE_URL": SecretStr(f"postgresql://u:{secret}@localhost/db"),
+            "RENDER_API_KEY": SecretStr(secret),
+            "hosting": {"kind": "render"},
+        }
+    )
     spec = ConnectionSpec("localhost", 1, "db", "u", SecretStr(secret))
     await engine_client(Handover(run, settings, TOY, {"test": spec}))
     pid = process_of(run)
@@ -151,14 +157,18 @@ def test_a_handover_arrives_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
             "conversion": {"roots": ["users.id"], "lock_timeout": timedelta(seconds=1.5)},
             "run": {"directory": tmp_path, "two_person": True},
             "DATABASE_URL_TEST": SecretStr("postgresql://owner:fake@db/test"),
+            "RENDER_API_KEY": SecretStr("rnd_fake"),
+            "hosting": {"kind": "render", "commands": {"suspend": "stop {service}"}},
         }
     )
     spec = ConnectionSpec("h", 5433, "d", "u", SecretStr("fake"), Tls(sslmode="require"), options="-c x=1", source="s")
     sent = Handover(tmp_path, settings, TOY, {"copy": spec})
     monkeypatch.setenv("PGRECAST_CONVERSION__ROOTS", '["other.id"]')  # what was decided is decided
+    monkeypatch.setenv("RENDER_API_KEY", "rnd_another")
     got = Handover.decode(sent.encode())
     assert got.settings == settings
     assert got.settings.database_url_test == settings.database_url_test
+    assert got.settings.read_host_api_key() == SecretStr("rnd_fake")
     assert (got.run_directory, got.runbook, got.given) == (tmp_path, TOY, {"copy": spec})
 
 
