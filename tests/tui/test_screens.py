@@ -14,6 +14,7 @@ from core.settings import Settings
 from tests.tui import scenario
 from tests.tui.scripted import ScriptedClient
 from tests.tui.stage import stage
+from tui.widgets.header import Header
 
 
 def windowed(client: ScriptedClient) -> None:
@@ -150,6 +151,20 @@ async def test_a_small_terminal_asks_for_room_and_recovers(size: tuple[int, int]
         await on.pilot.resize_terminal(80, 24)
         await on.press("k")
         assert on.text() == before
+
+
+async def test_a_console_that_ends_draws_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = scenario.new_client()
+    scenario.opened(client)
+    async with stage(client) as on:
+        await on.press("question_mark")
+        with monkeypatch.context() as ending:
+            ending.setattr(on.app, "_running", False)  # Textual's first step at the end; then it takes screens apart
+            await on.app.screen.query_one(Header).remove()
+            on.app.draw()
+            await on.pilot.pause(0.3)  # its clock still goes
+            on.app.pop_screen()
+        await on.settle()
 
 
 @pytest.mark.parametrize("theme", ["light", "ansi"])

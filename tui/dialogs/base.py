@@ -121,7 +121,7 @@ class Dialog(ModalScreen[T | None]):
 
     def draw(self) -> None:
         """Called like a screen's: the clock goes on, and a question that nobody asks any more closes."""
-        if not self.is_mounted or not self.is_current:
+        if not self.console.is_running or not self.is_mounted or not self.is_current:
             return
         self.draw_clock()
         if self._question is None or self._store is None:

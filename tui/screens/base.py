@@ -101,7 +101,8 @@ class RunScreen(Screen[None]):
 
     def draw(self) -> None:
         """Show the run as it stands now. Cheap when nothing has changed: what is the same is not drawn again."""
-        if not self.is_mounted or not self.size.width:
+        # A console that ends has taken its screens apart before its clock stands still.
+        if not self.console.is_running or not self.is_mounted or not self.size.width:
             return
         width, store, now = self.size.width, self.store, self.store.now()
         me = store.client_id if store.attached else None
