@@ -113,17 +113,23 @@ async def restored(
         if owners and content is not None:
             await _make_roles(server, content.roles)
         async with scratch_database(server, purpose, encoding=backup.manifest.encoding) as spec:
-            yield await restore(backup, spec, options, owners=owners, show=show)
+            yield await restore(backup, spec, options, owners=owners, tolerant=not owners, show=show)
 
 
 async def restore(
-    backup: Backup, into: ConnectionSpec, options: RestoreOptions, *, owners: bool, show: Show = lambda _: None
+    backup: Backup,
+    into: ConnectionSpec,
+    options: RestoreOptions,
+    *,
+    owners: bool,
+    tolerant: bool,
+    show: Show = lambda _: None,
 ) -> Restored:
     """Restore into that database, which must be empty.
 
     Args:
-        owners: whether owners and privileges are restored, and nothing may be left out; without, everything becomes this
-            login's, and what it may not create is left out and named.
+        owners: whether owners and privileges are restored; without, everything becomes this login's.
+        tolerant: whether what this login may not create, own or grant is left out and named, instead of failing.
 
     Raises:
         BackupError: it could not be restored; the database holds what had been restored by then.
@@ -140,7 +146,7 @@ async def restore(
         connection.terminate()
     name = application_name()
     course = Course(_tables(manifest))
-    hearing = _Hearing(owners=owners, course=course)
+    hearing = _Hearing(tolerant=tolerant, course=course)
     began = asyncio.get_running_loop().time()
     async with (
         login_environment(into, application_name=name, read_only=False) as environment,
@@ -245,7 +251,7 @@ def _tables(manifest: Manifest) -> tuple[Table, ...]:
 class _Hearing:
     """Listens to what a program says, and stops it at the first error that must not be."""
 
-    owners: bool
+    tolerant: bool
     course: Course
     left_out: list[str] = field(default_factory=list[str])
     tolerated: int = 0
@@ -268,7 +274,7 @@ class _Hearing:
     def _weigh(self, said: str) -> None:
         if _HARMLESS.search(said):
             self.tolerated += 1
-        elif not self.owners and _NOT_ALLOWED.search(said):
+        elif self.tolerant and _NOT_ALLOWED.search(said):
             self.tolerated += 1
             self.left_out.append(redactor.redact(said.rpartition("ERROR:  ")[2].strip()))
         else:

@@ -86,7 +86,7 @@ async def scratch_server(server: ConnectionSpec | None) -> AsyncGenerator[Connec
                 source="the embedded scratch server",
             )
         finally:
-            await _to_the_end(embedded.stop("immediate"))
+            await to_the_end(embedded.stop("immediate"))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -111,7 +111,7 @@ async def scratch_database(
         await _create(server, name, purpose, encoding)
         yield server.with_database(name)
     finally:
-        await _to_the_end(_drop_after_use(server, name))
+        await to_the_end(_drop_after_use(server, name))
 
 
 async def leftovers(connection: asyncpg.Connection) -> tuple[Leftover, ...]:
@@ -173,7 +173,7 @@ async def _create(server: ConnectionSpec, name: str, purpose: str, encoding: str
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise _not_made(server, error) from error
     finally:
-        await _to_the_end(_close(connection))
+        await to_the_end(_close(connection))
 
 
 def _not_made(server: ConnectionSpec, error: Exception) -> PgrecastError:
@@ -205,7 +205,7 @@ async def _close(connection: asyncpg.Connection) -> None:
         await connection.close(timeout=5)
 
 
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Do it even when this task is being cancelled; the cancellation goes on afterwards."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None

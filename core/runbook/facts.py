@@ -115,6 +115,8 @@ RESTORE_UNDER_WAY = "restore.under_way"
 RESTORE_READY = "restore.ready"
 """The new database that holds the restored backup: `database`, `database_oid`, `seconds`, `at` (ISO 8601, UTC); None once it
 serves."""
+RESTORE_EXCHANGING = "restore.exchanging"
+"""While the restored database takes production's name: the `previous` one's new name and its `database_oid`; None otherwise."""
 RESTORE_SERVING = "restore.serving"
 """Which restored backup serves in production's place: `database`, and `previous`, the name that production has now."""
 

@@ -26,6 +26,7 @@ from core.runbook.facts import (
     REHEARSAL_OUTCOME,
     REHEARSAL_PROOF,
     REHEARSAL_PROVED,
+    RESTORE_READY,
     SESSIONS_OTHERS,
 )
 from core.runbook.model import Gate, GateReport, Step
@@ -151,6 +152,22 @@ def backup(state: RunState, settings: Settings, now: datetime) -> GateReport:
     return replace(found, value=value)
 
 
+def restorable(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open while there is a verified backup, however old: an old one may be all that there is."""
+    del settings, now
+    known = bool(state.facts.get(BACKUP_VERIFIED))
+    value = "verified" if known else "none is verified"
+    return GateReport("restorable", "a verified backup", open=known, value=value, opens="3.2")
+
+
+def restored(state: RunState, settings: Settings, now: datetime) -> GateReport:
+    """Open while a restored backup waits to be put in production's place."""
+    del settings, now
+    ready = state.facts.get(RESTORE_READY)
+    value = f"in {ready['database']}" if ready else "none"
+    return GateReport("restored", "a restored backup", open=bool(ready), value=value, opens="7.3-restore")
+
+
 def decision(state: RunState, settings: Settings, now: datetime) -> GateReport:
     condition = "a decision"
     approach = state.facts.get(DECISION_APPROACH)
@@ -244,6 +261,8 @@ def committed(conversion_step: str, target: str) -> Gate:
             value = "nothing is committed"
         elif conversion.undoes:
             value = "it is undone already"
+        elif way_back(state, target=target).way is Way.NOTHING:
+            value = "a restored backup serves in its place"
         elif way_back(state, target=target).way is Way.BACKUP:
             value = "what has happened since leaves only the backup"
         else:

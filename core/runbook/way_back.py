@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.runbook.facts import CONVERSION_UNDOABLE, RESTORE_SECONDS
+from core.runbook.facts import CONVERSION_UNDOABLE, RESTORE_SECONDS, RESTORE_SERVING
 from core.runbook.state import ConversionState, RunState
 
 MIGRATING_STEPS: Mapping[str, str] = {"production": "7.5", "test": "5.3"}
@@ -62,6 +62,8 @@ def way_back(
         window_end: when the target must be back in service.
     """
     conversion = _last_conversion(state, target)
+    if conversion is not None and _backup_serves_since(state, conversion):
+        return WayBack(Way.NOTHING)
     if conversion is None or conversion.outcome == "rolled_back":
         return WayBack(Way.NOTHING, unchanged=target if state.committed.keys() - {target} else "")
     match conversion.outcome:
@@ -100,6 +102,14 @@ def _is_known_to_stay(state: RunState, conversion: ConversionState) -> bool:
     if at is None or state.facts[CONVERSION_UNDOABLE]:
         return False
     return conversion.target == "production" and (conversion.ended is None or at >= conversion.ended)
+
+
+def _backup_serves_since(state: RunState, conversion: ConversionState) -> bool:
+    """Whether a restored backup has taken production's place after that conversion."""
+    at = state.fact_times.get(RESTORE_SERVING)
+    if at is None or conversion.target != "production":
+        return False
+    return (conversion.ended or conversion.opened or at) <= at
 
 
 def _within(way: Way, seconds: float | None, window_end: datetime | None) -> WayBack:

@@ -1,11 +1,13 @@
-"""The steps that lead back: from a committed conversion, from maintenance, from a deploy."""
+"""The steps that lead back: from a committed conversion, from maintenance, from a deploy, and by the backup."""
 
 from __future__ import annotations
 
+from core.runbook.backup import look_at_changes
 from core.runbook.conversion_state import UNDO
 from core.runbook.end_maintenance import go_back
-from core.runbook.gates import committed, deployed, maintenance_on
+from core.runbook.gates import committed, deployed, maintenance_on, restorable, restored
 from core.runbook.model import Step, StepKind
+from core.runbook.restore_production import reconcile_restore, reconcile_serving, restore_beside, serve_restored
 from core.runbook.roll_back import roll_back_deploy
 from core.runbook.undo import check_undoable, undo
 from core.settings.targets import TargetName
@@ -49,6 +51,49 @@ def ways_back_from(conversion_step: str, target: TargetName) -> tuple[Step, ...]
     )
     return look, undo_step(conversion_step, target)
 
+
+LOOK_AT_CHANGES = Step(
+    "7.3-since",
+    "See what has changed since the backup",
+    StepKind.AUTOMATIC,
+    (
+        "Compares production's rows, sequences and schema with the verified backup: what a restore of it would lose.",
+        "Says since when the host can recover the database, where it can. Reads only.",
+        "Once nothing writes any more, steps 3.1 and 3.2 take and verify a last backup.",
+    ),
+    action=look_at_changes,
+    gates=(restorable,),
+)
+
+RESTORE_BESIDE = Step(
+    "7.3-restore",
+    "Restore the backup into a new database",
+    StepKind.DESTRUCTIVE,
+    (
+        "Only if nothing else leads back. Production is neither written to nor dropped.",
+        "After the typed confirmation it makes a new database on production's server, restores the verified backup into it,",
+        "compares counts, contents and catalog with what was dumped, and gives it production's own settings and privileges.",
+        "What fails leaves no new database behind.",
+    ),
+    action=restore_beside,
+    gates=(restorable,),
+    reconcile=reconcile_restore,
+)
+
+SERVE_RESTORED = Step(
+    "7.3-serve",
+    "Have the service use the restored backup",
+    StepKind.DESTRUCTIVE,
+    (
+        "Only after step 7.3-restore, with the service stopped (step 7.2).",
+        "After the typed confirmation it ends this role's sessions and exchanges the two databases' names in one transaction:",
+        "the service finds the restored database by the settings that it has; the one of before is kept under another name.",
+        "Then start the service: step 7.7, or 7.2-back.",
+    ),
+    action=serve_restored,
+    gates=(restored,),
+    reconcile=reconcile_serving,
+)
 
 END_MAINTENANCE = Step(
     "7.2-back",

@@ -264,6 +264,9 @@ def test_the_ways_back_are_steps_that_count_nowhere() -> None:
         "7.2-back": StepKind.DESTRUCTIVE,
         "7.3-undoable": StepKind.AUTOMATIC,
         "7.3-undo": StepKind.DESTRUCTIVE,
+        "7.3-since": StepKind.AUTOMATIC,
+        "7.3-restore": StepKind.DESTRUCTIVE,
+        "7.3-serve": StepKind.DESTRUCTIVE,
         "7.5-back": StepKind.DESTRUCTIVE,
     }
     for way in ways:

@@ -44,3 +44,35 @@ SELECT rolname AS name FROM pg_catalog.pg_roles
 
 -- name: is_encrypted
 SELECT coalesce((SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_catalog.pg_backend_pid()), false)
+
+-- name: database_made_like
+-- How a database was made, whatever the version calls it.
+SELECT pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS "collate", d.datctype AS ctype,
+       coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') AS provider,
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale
+  FROM pg_catalog.pg_database d WHERE d.datname = current_database()
+
+-- name: database_settings
+SELECT s.setrole::regrole::text AS role, s.setrole <> 0 AS of_role, unnest(s.setconfig) AS setting
+  FROM pg_catalog.pg_db_role_setting s
+ WHERE s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+
+-- name: database_grants
+SELECT CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END AS grantee, a.privilege_type AS privilege,
+       a.is_grantable AS grantable
+  FROM pg_catalog.pg_database d, aclexplode(d.datacl) a
+ WHERE d.datname = current_database()
+
+-- name: database_named
+SELECT d.oid, shobj_description(d.oid, 'pg_database') AS comment FROM pg_catalog.pg_database d WHERE d.datname = $1
+
+-- name: end_own_sessions_on
+SELECT count(pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
+ WHERE datname = ANY ($1::text[]) AND pid <> pg_backend_pid() AND usename = current_user
+
+-- name: sessions_on
+SELECT datname AS database, usename AS role, application_name AS application
+  FROM pg_catalog.pg_stat_activity
+ WHERE datname = ANY ($1::text[]) AND pid <> pg_backend_pid()
+   -- of other roles' sessions it is not told
+   AND coalesce(backend_type, 'client backend') = 'client backend'

@@ -15,7 +15,14 @@ from core.runbook.migrations import has_project, stamp_production
 from core.runbook.model import Step, StepKind, Task
 from core.runbook.probing import has_health_url
 from core.runbook.verify_production import verify_production
-from core.runbook.ways_back import END_MAINTENANCE, ROLL_BACK_DEPLOY, ways_back_from
+from core.runbook.ways_back import (
+    END_MAINTENANCE,
+    LOOK_AT_CHANGES,
+    RESTORE_BESIDE,
+    ROLL_BACK_DEPLOY,
+    SERVE_RESTORED,
+    ways_back_from,
+)
 
 TASK = Task(
     number=7,
@@ -141,5 +148,12 @@ TASK = Task(
         ),
     ),
     escalations=(CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START),
-    ways_back=(END_MAINTENANCE, *ways_back_from("7.3", "production"), ROLL_BACK_DEPLOY),
+    ways_back=(
+        END_MAINTENANCE,
+        *ways_back_from("7.3", "production"),
+        LOOK_AT_CHANGES,
+        RESTORE_BESIDE,
+        SERVE_RESTORED,
+        ROLL_BACK_DEPLOY,
+    ),
 )
