@@ -14,6 +14,7 @@ CONVERSION_FAILS = Escalation(
         "Consult the conversion script's audit report (docs/CONVERSION_SCRIPT_AUDIT_REPORT.md).",
         "Contact the database administrator if needed.",
     ),
+    steps=("5.1", "7.3"),
 )
 
 MIGRATIONS_FAIL = Escalation(
@@ -24,6 +25,7 @@ MIGRATIONS_FAIL = Escalation(
         "It may be necessary to downgrade: UPDATE alembic_version SET version_num = '[previous]';",
         "Fix the migration, push, redeploy.",
     ),
+    steps=("5.3", "7.4", "7.5"),
 )
 
 SERVICES_DO_NOT_START = Escalation(
@@ -34,6 +36,7 @@ SERVICES_DO_NOT_START = Escalation(
         'Test the database connection: psql $DATABASE_URL -c "SELECT 1"',
         "Check the logs for foreign key violations.",
     ),
+    steps=("7.2-back", "7.5-back", "7.6", "7.7"),
 )
 
 

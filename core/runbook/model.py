@@ -208,10 +208,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """A branch of the action plan's "if … fails": what went wrong, and its lines in order."""
+    """A branch of the action plan's "if … fails".
+
+    Attributes:
+        title: what went wrong.
+        lines: what to do, in order.
+        steps: ids of the steps whose failure is most likely this one.
+    """
 
     title: str
     lines: tuple[str, ...]
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +248,10 @@ class Task:
     due: timedelta | None = None
     ways_back: tuple[Step, ...] = ()
     asides: tuple[Step, ...] = ()
+
+    def escalations_of(self, step: str) -> tuple[Escalation, ...]:
+        """The branches, those first that the failure of this step most likely is."""
+        return tuple(sorted(self.escalations, key=lambda branch: step not in branch.steps))
 
     @property
     def all_steps(self) -> tuple[Step, ...]:

@@ -84,8 +84,9 @@ def step_detail(
         lines.extend((Content(""), *watch_lines(width, watched)))
     if found.status is StepStatus.FAILED:
         section("What went wrong", _failure(found))
-        for tree in task.escalations:
+        for tree in task.escalations_of(step.id):
             section(tree.title, [(f"{number}. {line}", "") for number, line in enumerate(tree.lines, 1)])
+        section("Whom to call", [(contact, "") for contact in settings.service.contacts])
     if found.status is StepStatus.UNDECIDED:
         section("Not known yet", _failure(found))
     section("Alarms", [line for a in found.alarms for line in ((a.what, style.BAD), (f"  {a.advice}", ""))])
@@ -103,7 +104,8 @@ def step_detail(
         section("Conversion", [(f"{outcome.replace('_', ' ')}; enter opens it", style.LIVE)])
     said = [(line, style.QUIET if through else "") for line in found.log[-LIVE_LINES:]]
     if not through:
-        section("Live", said)
+        figures = [] if conversion is not None or watched is not None else _figures(step, readings)
+        section("Live", [*figures, *said])
     section("What to do" if step.action is None else "What happens", [(line, "") for line in step.instructions])
     section("Notes", [(note, style.VOUCHED) for note in found.notes])
     section(
@@ -120,6 +122,15 @@ def step_detail(
     times = summary.times_words(task_time(task, state, now))
     section("The task", [(f"why: {task.why}", ""), (f"leaves: {task.output}", ""), *((line, "") for line in times)])
     return lines
+
+
+def _figures(step: Step, readings: Readings) -> list[tuple[str, str]]:
+    """The newest passing figures of a step that has no view of its own."""
+    return [
+        (f"{name}: {', '.join(f'{key} {value_words(value)}' for key, value in values.items())}", style.LIVE)
+        for (of, name), values in readings.items()
+        if of == step.id
+    ]
 
 
 def _checklist_lines(step: Step, state: RunState) -> list[tuple[str, str]]:
