@@ -13,6 +13,8 @@ INVESTIGATION_KEY_TYPE = "investigation.key_type"
 """Type of the key column that tells whether a conversion is needed; None when there is no such column."""
 INVESTIGATION_COUNTS = "investigation.row_counts"
 """Rows by table; None for a table that is not there."""
+INVESTIGATION_ORPHANS = "investigation.orphans"
+"""Rows that reference nothing, by foreign key; those that have none, and keys that keep them out, are absent."""
 INVESTIGATION_KEYS = "investigation.keys"
 """Root keys and the number of columns that belong to each."""
 INVESTIGATION_TOTALS = "investigation.totals"
@@ -142,10 +144,11 @@ HEALTH_VERIFIED = "health.verified"
 
 # Task 8.
 MONITORED = "monitor.result"
-"""What the watch has found so far: `seconds`, `probes`, `failed`, `lines`, `errors`, `violations`, `orphans` (rows), `keys`,
-`keys_checked`, `counts` by table, and each part in `words`."""
+"""What the watch has found so far: `seconds`, `probes`, `failed`, `lines`, `errors`, `violations`, `orphans` (rows that reference
+nothing, beyond those known before), `keys`, `keys_checked`, `counts` by table, and each part in `words`."""
 MONITOR_VIOLATIONS = "monitor.violations"
-"""Violations in the logs and rows that reference nothing, as step 8.7 found them: `logs` (None: not read), `orphans`."""
+"""Violations in the logs and rows that reference nothing, as step 8.7 found them: `logs` (None: not read), `orphans` (beyond those
+known before)."""
 MONITOR_COUNTS = "monitor.counts"
 """Rows by table, as step 8.8 counted them."""
 

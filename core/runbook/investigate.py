@@ -17,7 +17,7 @@ from core.retype.clone import CloneSettings
 from core.retype.estimate import estimate
 from core.runbook.conversion import scope_request
 from core.runbook.facts import REPORT_FILE
-from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type, render
+from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_name, key_type, render
 from core.runbook.model import StepContext
 from core.runbook.monitor.worst_queries import record_worst_queries
 from core.runbook.planning import clone_of_run, clone_settings, plan_conversion, reading, show_inspection
@@ -94,6 +94,11 @@ async def find_out(
         key_column=wanted.key_column,
         key_type=key_type(catalog, wanted.key_column),
         counts=counts,
+        orphans={
+            key_name(catalog.constraint[found.foreign_key]): found.count
+            for found in planned.activity.orphans
+            if found.count
+        },
         machine=await preflight(spec, directory, settings),
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.errors import UsageError
 from core.events import Json
-from core.postgres.catalog import Catalog, Relation
+from core.postgres.catalog import Catalog, Constraint, Relation
 from core.retype.estimate import Estimate
 from core.retype.finding_queries import query_that_finds
 from core.retype.model import Blocker, Plan, SoftReference
@@ -31,6 +31,7 @@ class Findings:
         indicators: indicator tables by name, and whether each exists.
         key_column, key_type: the column that tells whether a conversion is needed, and its type; None when it is absent.
         counts: rows by table; None when there is no such table, a text when they could not be counted.
+        orphans: rows that reference nothing, by foreign key that does not keep them out.
         machine: what this machine is like, and its connection.
     """
 
@@ -45,6 +46,7 @@ class Findings:
     key_type: str | None
     counts: Mapping[str, int | str | None]
     machine: tuple[Check, ...] = ()
+    orphans: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def find_table(catalog: Catalog, text: str) -> Relation | None:
@@ -63,6 +65,11 @@ def find_table(catalog: Catalog, text: str) -> Relation | None:
         names = ", ".join(sorted(table_name(r.schema, r.name) for r in found))
         raise UsageError(f"There are several tables {text}.", advice=f"Name the schema too: {names}.")
     return found[0] if found else None
+
+
+def key_name(key: Constraint) -> str:
+    """What a foreign key is called, e.g. `deals_owner_id_fkey on deals`."""
+    return f"{key.name} on {table_name(key.schema, key.table)}"
 
 
 def key_type(catalog: Catalog, name: str) -> str | None:
@@ -108,6 +115,7 @@ def facts_of(findings: Findings) -> dict[str, Json]:
         facts.INVESTIGATION_INDICATORS: dict(findings.indicators),
         facts.INVESTIGATION_KEY_TYPE: findings.key_type,
         facts.INVESTIGATION_COUNTS: dict(findings.counts),
+        facts.INVESTIGATION_ORPHANS: dict(findings.orphans),
         facts.INVESTIGATION_KEYS: keys_by_root(findings.plan),
         facts.INVESTIGATION_TOTALS: totals(findings),
         facts.INVESTIGATION_SECONDS: round(findings.estimate.seconds, 1),

@@ -217,16 +217,36 @@ async def test_rows_that_reference_nothing_or_are_gone_must_be_accepted(filled: 
     )
     with pytest.raises(NeedsPerson) as caught:
         await watch_production(world)
-    assert "21 rows reference nothing" in caught.value.what
+    assert "21 rows more than before reference nothing" in caught.value.what
     assert "organizations had 3, has 2; gone had 7, has 0" in caught.value.what
     assert alarms(world) == ["rows", "orphans"]
     # The same world, somebody knowing of it.
     world.answers = taking(ACCEPT)
-    assert "accepted: 21 rows reference nothing" in await watch_production(world)
+    assert "accepted: 21 rows more than before reference nothing" in await watch_production(world)
     (key,) = [
         line for line in world.evidence(facts.WATCH_FILE).splitlines() if "Owner on" in line and line.startswith("-")
     ]
     assert "00000000-0000-4000-8000-00000000abcd" in key
+
+
+async def test_what_referenced_nothing_before_is_known(filled: Database, tmp_path: Path) -> None:
+    async with session(filled.spec) as connection:
+        await connection.execute('ALTER TABLE "Deal" DROP CONSTRAINT "Owner"')
+        await connection.execute('INSERT INTO "Deal" ("owner") VALUES (gen_random_uuid())')
+        await connection.execute(
+            'ALTER TABLE "Deal" ADD CONSTRAINT "Owner" FOREIGN KEY ("owner") REFERENCES users NOT VALID'
+        )
+    world = make_world(filled, tmp_path, duration="0.1s")
+    world.step = "2.2"
+    await investigate(world)
+    assert world.state.facts[facts.INVESTIGATION_ORPHANS] == {'Owner on "Deal"': 1}
+    world.step = "8.1"
+    assert "0 behind 2 of 2 foreign keys; 1 known from before" in await watch_production(world)
+    await execute(
+        filled, "SET session_replication_role = replica", 'INSERT INTO "Deal" ("owner") VALUES (gen_random_uuid())'
+    )
+    with pytest.raises(NeedsPerson, match="1 row more than before"):
+        await watch_production(world)
 
 
 async def test_a_session_that_waits_for_a_lock(filled: Database, tmp_path: Path) -> None:
@@ -423,7 +443,7 @@ async def test_without_logs_the_rows_answer(filled: Database, tmp_path: Path) ->
     assert "the watch had seen 0" in summary
     assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": None, "orphans": 0}
     await execute(filled, "SET session_replication_role = replica", "DELETE FROM users")
-    with pytest.raises(NeedsPerson, match="60 rows reference nothing: Owner on"):
+    with pytest.raises(NeedsPerson, match="60 rows more than before reference nothing: Owner on"):
         await check_violations(world)
 
 

@@ -233,8 +233,21 @@ def test_rows_that_were_not_counted_are_no_fewer() -> None:
 def test_orphans_and_keys_that_took_too_long() -> None:
     seen = OrphansSeen(keys=3).found("a on t", Orphans(1, 0)).found("b on t", Orphans(2, None, detail="it took longer"))
     assert not bad(orphans=seen)
-    assert str(seen) == "0 behind 1 of 3 foreign keys, 1 took too long"
+    assert str(seen) == "0 behind 1 of 3 foreign keys, 1 not compared"
     assert bad(orphans=seen.found("c on t", Orphans(3, 2, ("x", "y")))) == ["orphans"]
+
+
+def test_only_orphans_beyond_those_from_before_are_bad() -> None:
+    seen = (
+        OrphansSeen(keys=2, before={"a on t": 2, "b on t": 9})
+        .found("a on t", Orphans(1, 2))
+        .found("b on t", Orphans(2, 1))
+    )
+    assert not bad(orphans=seen)
+    assert str(seen) == "0 behind 2 of 2 foreign keys; 3 known from before"
+    more = seen.found("a on t", Orphans(1, 3, ("x",)))
+    assert bad(orphans=more) == ["orphans"]
+    assert (more.count, more.known) == (1, 3)
 
 
 def test_waits_for_locks_are_bad_when_they_last() -> None:

@@ -12,7 +12,7 @@ from core.runbook.facts import INVESTIGATION_COUNTS, MONITOR_COUNTS, MONITOR_VIO
 from core.runbook.investigation import find_table
 from core.runbook.model import StepContext
 from core.runbook.monitor.accept import accept
-from core.runbook.monitor.foreign_keys import watched_keys
+from core.runbook.monitor.foreign_keys import orphans_before, watched_keys
 from core.runbook.monitor.log_lines import Patterns, Position, Sorted, told
 from core.runbook.monitor.looks import LOG_LIMIT, bounded
 from core.runbook.monitor.seen import CountsSeen, LogsSeen, OrphansSeen, Seen, alarms
@@ -82,7 +82,7 @@ async def _search_orphans(context: StepContext) -> OrphansSeen:
     which, keys = await watched_keys(context, catalog)
     await context.say(f"Compares the rows behind {which}: {len(keys):,}.")
     limits = bounded(context)
-    seen = OrphansSeen(keys=len(keys))
+    seen = OrphansSeen(keys=len(keys), before=orphans_before(context.state))
     async with reading(spec, limits) as connection:
         for done, (name, key) in enumerate(keys.items()):
             context.read(

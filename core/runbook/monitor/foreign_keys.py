@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from core.errors import JournalError
 from core.postgres.catalog import Catalog, Constraint
 from core.retype.names import table_name
 from core.retype.undo_record import UndoRecord
 from core.runbook.evidence import read_evidence
-from core.runbook.facts import UNDO_FILE
+from core.runbook.facts import INVESTIGATION_ORPHANS, UNDO_FILE
+from core.runbook.investigation import key_name
 from core.runbook.model import StepContext
+from core.runbook.state import RunState
 
 CONVERSION = "7.3"
 
@@ -33,6 +36,10 @@ async def watched_keys(context: StepContext, catalog: Catalog) -> tuple[str, dic
         await context.say(f"Which foreign keys were recreated cannot be read, so all are watched: {error.what}")
     for schema, table, name in sorted(wanted - set(keys)):
         await context.say(f"The foreign key {name} on {table_name(schema, table)} is not there any more.")
-    return which, {
-        f"{key.name} on {table_name(key.schema, key.table)}": key for place, key in keys.items() if place in wanted
-    }
+    return which, {key_name(key): key for place, key in keys.items() if place in wanted}
+
+
+def orphans_before(state: RunState) -> dict[str, int]:
+    """Rows that referenced nothing when production was investigated, by foreign key."""
+    found = state.facts.get(INVESTIGATION_ORPHANS)
+    return dict(cast("dict[str, int]", found)) if isinstance(found, dict) else {}

@@ -148,21 +148,36 @@ class DatabaseSeen:
 
 @dataclass(frozen=True, slots=True)
 class OrphansSeen:
-    """Rows that reference nothing, by foreign key; a key that was not looked at yet is absent."""
+    """Rows that reference nothing, by foreign key; a key that was not looked at yet is absent.
+
+    Attributes:
+        before: how many there were before the conversion, behind keys that do not keep them out.
+    """
 
     keys: int = 0
+    before: Mapping[str, int] = field(default_factory=dict[str, int])
     by_key: Mapping[str, Orphans] = field(default_factory=dict[str, Orphans])
 
     def found(self, key: str, orphans: Orphans) -> OrphansSeen:
         return replace(self, by_key={**self.by_key, key: orphans})
 
+    def _new(self, key: str) -> int:
+        return max(0, (self.by_key[key].count or 0) - self.before.get(key, 0))
+
     @property
     def bad(self) -> dict[str, Orphans]:
-        return {key: orphans for key, orphans in self.by_key.items() if orphans.count}
+        """Keys behind which there are more than before."""
+        return {key: orphans for key, orphans in self.by_key.items() if self._new(key)}
 
     @property
     def count(self) -> int:
-        return sum(orphans.count or 0 for orphans in self.by_key.values())
+        """Rows beyond those known before."""
+        return sum(map(self._new, self.by_key))
+
+    @property
+    def known(self) -> int:
+        """Rows that were so before."""
+        return sum(orphans.count or 0 for orphans in self.by_key.values()) - self.count
 
     @property
     def checked(self) -> int:
@@ -174,8 +189,9 @@ class OrphansSeen:
         return {key: orphans for key, orphans in self.by_key.items() if orphans.count is None}
 
     def __str__(self) -> str:
-        unknown = f", {len(self.unknown):,} took too long" if self.unknown else ""
-        return f"{self.count:,} behind {self.checked:,} of {counted(self.keys, 'foreign key')}{unknown}"
+        unknown = f", {len(self.unknown):,} not compared" if self.unknown else ""
+        known = f"; {self.known:,} known from before" if self.known else ""
+        return f"{self.count:,} behind {self.checked:,} of {counted(self.keys, 'foreign key')}{unknown}{known}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +340,7 @@ def _alarms(seen: Seen, settings: MonitorSettings) -> Iterator[Alarm]:
         examples = ", ".join(orphans.examples)
         yield Alarm(
             "orphans",
-            f"{counted(seen.orphans.count, 'row')} reference nothing: {key} ({examples}).",
+            f"{counted(seen.orphans.count, 'row')} more than before reference nothing: {key} ({examples}).",
             "The foreign key should have kept them out: look whether it is enforced, and who writes those rows; compare with the backup.",
         )
     if seen.counts.fewer:

@@ -16,7 +16,7 @@ from core.runbook.alerts import has_alert_command, send_alert
 from core.runbook.facts import DOWNTIME_SECONDS, INVESTIGATION_COUNTS, MONITORED, WATCH_FILE
 from core.runbook.model import Reconciled, StepContext
 from core.runbook.monitor.accept import accept
-from core.runbook.monitor.foreign_keys import watched_keys
+from core.runbook.monitor.foreign_keys import orphans_before, watched_keys
 from core.runbook.monitor.looks import DatabaseLook, LogLook, Look, ServiceLook, bounded
 from core.runbook.monitor.report import render
 from core.runbook.monitor.seen import Alarm, CountsSeen, HealthSeen, LogsSeen, OrphansSeen, PlansSeen, Seen, alarms
@@ -180,7 +180,7 @@ async def _looks(context: StepContext, watch: Watch) -> list[Look]:
     watch.seen = Seen(
         health=HealthSeen(skipped="" if settings.service.health_url else "service.health_url is not set"),
         logs=LogsSeen(skipped=no_logs(host, services)),
-        orphans=OrphansSeen(keys=len(keys)),
+        orphans=OrphansSeen(keys=len(keys), before=orphans_before(context.state)),
         counts=CountsSeen(before=counts),
         plans=PlansSeen(skipped=worst.reason),
     )
