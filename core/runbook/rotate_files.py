@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from core.errors import ConnectionFailed, Refused
+from core.errors import Refused
 from core.events import Choice
 from core.runbook.facts import ROTATION_FILES
 from core.runbook.model import StepContext
@@ -85,11 +85,8 @@ async def _changes(context: StepContext) -> list[Change]:
         found = kept.successor(target) if is_configured(context, target) else None
         if found is None:
             continue
-        try:
-            _, others = await served_by(context, target)
-        except ConnectionFailed:
-            others = frozenset[str]()
-        change = Change(*found, other_hosts=others)
+        _, elsewhere = await served_by(context, target)
+        change = Change(*found, elsewhere=elsewhere)
         if change not in changes:
             changes.append(change)
     key = kept.api_key()

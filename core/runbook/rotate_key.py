@@ -77,7 +77,11 @@ async def _require_new_key(context: StepContext, host: Host) -> tuple[SecretStr 
         raise Refused("No new API key was entered.", advice="Make one in the dashboard, and run the step again.")
     new = SecretStr(typed.get_secret_value().strip())
     if old is not None and new == old:
-        raise Refused("That is the key that was leaked.", advice="Make a new one in the dashboard.")
+        raise Refused(
+            "That is the key that was leaked.",
+            advice="Make a new one in the dashboard. Where the settings have the new one already, take it out of them, start the "
+            "engine again, and enter both when you are asked.",
+        )
     if not await host.key_alive(new):
         raise Refused("The host does not take this key: it answers 401.", advice="Copy it again, or make another one.")
     kept.keep_api_key(old, new)

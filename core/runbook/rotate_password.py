@@ -118,9 +118,9 @@ async def _resumed(context: StepContext, target: TargetName, *, by_host: bool) -
     if kept is None:  # the host was asked for a user, and has not told the password yet
         old = present_login(spec)
         kept = old, Login(progress.successor, old.password)
-    _, others = await served_by(context, target)
+    _, elsewhere = await served_by(context, target)
     await context.say("Goes on with the rotation that has begun.")
-    return Rotation(context, target, spec, identity, kept[0], kept[1], progress, others)
+    return Rotation(context, target, spec, identity, kept[0], kept[1], progress, elsewhere)
 
 
 async def _begun(context: StepContext, target: TargetName, host: Host, *, by_host: bool) -> Rotation:
@@ -128,10 +128,10 @@ async def _begun(context: StepContext, target: TargetName, host: Host, *, by_hos
     spec, identity = await context.target(target)
     old = present_login(spec)
     await require_checked_passwords(spec)
-    served, others = await served_by(context, target)
+    served, elsewhere = await served_by(context, target)
     new = Login(new_role_name(old.user), old.password) if by_host else Login(old.user, new_password())
     progress = Progress(role=old.user, successor=new.user, served=served)
-    rotation = Rotation(context, target, spec, identity, old, new, progress, others)
+    rotation = Rotation(context, target, spec, identity, old, new, progress, elsewhere)
     await _agree(rotation, host, by_host=by_host)
     if by_host:  # its password is the host's to make
         await record(context, progress)

@@ -81,7 +81,7 @@ async def _owners(host: Host) -> Sequence[Owner]:
 
 def _holder(owner: Owner, variable: Variable, rotation: Rotation) -> Holder | None:
     replaced = replace_login(
-        variable.value.get_secret_value(), rotation.old, rotation.new, other_hosts=rotation.other_hosts
+        variable.value.get_secret_value(), rotation.old, rotation.new, elsewhere=rotation.elsewhere
     )
     if replaced.count:
         return Holder(owner, variable, replaced.text, replaced.left)

@@ -10,13 +10,13 @@ gap, and it is told. Each part looks at the world before it does anything, so th
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from core.errors import ConfigurationError, Refused
+from core.errors import ConfigurationError, ConnectionFailed, Refused
 from core.events import Choice, Json
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
@@ -26,6 +26,7 @@ from core.runbook.model import StepContext
 from core.runbook.questions import STOP
 from core.secrets.keep import Kept, store
 from core.secrets.login import Login
+from core.secrets.urls import Elsewhere
 from core.settings.targets import TargetName
 
 DONE = "done"
@@ -76,7 +77,7 @@ class Rotation:
 
     Attributes:
         spec: how the target is reached now, by whichever login holds.
-        other_hosts: where the old login is another server's, which has one of the same name.
+        elsewhere: where the old login is another server's, which has one of the same name.
     """
 
     context: StepContext
@@ -86,7 +87,7 @@ class Rotation:
     old: Login
     new: Login
     progress: Progress
-    other_hosts: frozenset[str] = field(default=frozenset())
+    elsewhere: Elsewhere
 
     async def note(self, **changes: Any) -> None:
         """Record how far it has come."""
@@ -113,23 +114,35 @@ def present_login(spec: ConnectionSpec) -> Login:
     return Login(spec.user, spec.password)
 
 
-async def served_by(context: StepContext, target: TargetName) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The targets that share this one's role and cluster, itself first; and the hosts of those that do not, but have its name.
+async def served_by(context: StepContext, target: TargetName) -> tuple[tuple[str, ...], Elsewhere]:
+    """The targets that share this one's role and cluster, itself first; and where those are that do not.
+
+    One that cannot be reached is judged by its address.
 
     Raises:
-        PgrecastError: a target cannot be reached.
+        PgrecastError: the target itself cannot be reached.
     """
     spec, identity = await context.target(target)
-    shared, others = [target], set[str]()
+    shared, hosts, databases = [target], set[str](), set[str]()
     for name in get_args(TargetName):
         if name == target or not is_configured(context, name):
             continue
-        other, other_identity = await context.target(name)
-        if other.user == spec.user and other_identity.cluster == identity.cluster:
+        try:
+            other, other_identity = await context.target(name)
+            is_shared = other.user == spec.user and other_identity.cluster == identity.cluster
+        except ConnectionFailed as error:
+            if not context.settings.has_target(name):
+                raise
+            other = await asyncio.to_thread(connection_spec, context.settings, name)
+            is_shared = (other.user, other.host, other.port) == (spec.user, spec.host, spec.port)
+            told = "shares this role, by its address" if is_shared else "is on another server, by its address"
+            await context.say(f"The {name} database cannot be reached, and {told}: {error.what}")
+        if is_shared:
             shared.append(name)
-        elif other.host != spec.host:
-            others.add(other.host)
-    return tuple(shared), frozenset(others)
+        else:
+            hosts |= {other.host} - {spec.host}
+            databases |= {other.database} - {spec.database}
+    return tuple(shared), Elsewhere(frozenset(hosts), frozenset(databases))
 
 
 async def keep(context: StepContext, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from core.redaction import redactor
 from core.secrets.login import Login
 from core.secrets.private_files import replace_file, write_new
 from core.secrets.scan import files_below
-from core.secrets.urls import holds, replace_login
+from core.secrets.urls import NOWHERE, Elsewhere, holds, replace_login
 
 LARGEST = 1024 * 1024
 """Bytes of a file that is looked at."""
@@ -28,7 +28,8 @@ _ASSIGNED = re.compile(
 )
 _FIELD = r"(?:[^\\:]|\\.)*"
 _PGPASS = re.compile(
-    rf"(?P<place>(?P<host>{_FIELD}):(?:\d+|\*):{_FIELD}:)(?P<user>{_FIELD}):(?P<password>(?:[^\\]|\\.)*)", re.DOTALL
+    rf"(?P<place>(?P<host>{_FIELD}):(?:\d+|\*):(?P<database>{_FIELD}):)(?P<user>{_FIELD}):(?P<password>(?:[^\\]|\\.)*)",
+    re.DOTALL,
 )
 _USER_NAME = re.compile(r"USER(?:NAME)?$|ROLE$|LOGIN$", re.IGNORECASE)
 
@@ -61,12 +62,12 @@ class Change:
     """A login, or a key (a login without a user), and its successor.
 
     Attributes:
-        other_hosts: URLs with these hosts stay: there it is another server's login of the same name.
+        elsewhere: what leads there stays.
     """
 
     old: Login
     new: Login
-    other_hosts: Collection[str] = ()
+    elsewhere: Elsewhere = NOWHERE
 
 
 def plan_rewrite(path: Path, changes: Sequence[Change]) -> Rewrite | None:
@@ -104,7 +105,7 @@ def _changed(lines: list[str], change: Change) -> list[str]:
 def _line(line: str, change: Change) -> str:
     old, new = change.old, change.new
     changed = _pgpass(line, change) or _assigned(line, old.password.get_secret_value(), new.password.get_secret_value())
-    return changed if changed is not None else replace_login(line, old, new, other_hosts=change.other_hosts).text
+    return changed if changed is not None else replace_login(line, old, new, elsewhere=change.elsewhere).text
 
 
 def _pgpass(line: str, change: Change) -> str | None:
@@ -112,7 +113,9 @@ def _pgpass(line: str, change: Change) -> str | None:
     found = _PGPASS.fullmatch(line.rstrip("\r\n"))
     if found is None or _unescaped(found["password"]) != change.old.password.get_secret_value():
         return None
-    if _unescaped(found["user"]) not in (change.old.user, "*") or _unescaped(found["host"]) in change.other_hosts:
+    if _unescaped(found["user"]) not in (change.old.user, "*") or change.elsewhere.has(
+        _unescaped(found["host"]), _unescaped(found["database"])
+    ):
         return None
     user = found["user"] if found["user"] == "*" else _escaped(change.new.user)
     password = _escaped(change.new.password.get_secret_value())

@@ -6,7 +6,7 @@ Hosts differ between the inside of a host's network and the outside, and ports a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus, unquote
 
@@ -15,10 +15,28 @@ from core.secrets.login import Login
 # The password goes up to the last @ before the path, as people forget to encode it.
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40}://)(?P<user>[^\s/?#:@'\"]{0,256}):(?P<password>[^\s/?#'\"]{1,4096})@"
-    r"(?P<host>\[[^\]\s]*\]|[^\s:/?#,'\"@]*)"
+    r"(?P<host>\[[^\]\s]*\]|[^\s:/?#,'\"@]*)(?=(?::\d*)?(?:/(?P<database>[^\s?#'\",]*))?)"
 )
 _QUERY_PAIR = re.compile(r"(?P<name>[?&](?:user|password)=)(?P<value>[^&\s'\"#]*)")
 _DSN_PAIR = re.compile(r"(?P<name>(?<![\w.?&])(?:user|password)\s*=\s*)(?P<value>'(?:[^'\\]|\\.)*'|[^\s'\"]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where a login of the same name is another server's, which has its own: there it stays.
+
+    Attributes:
+        hosts, databases: either tells it; the host may have another name inside its network.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    databases: frozenset[str] = frozenset()
+
+    def has(self, host: str, database: str) -> bool:
+        return host in self.hosts or database in self.databases
+
+
+NOWHERE = Elsewhere()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +54,16 @@ class Replaced:
     left: bool
 
 
-def replace_login(text: str, old: Login, new: Login, *, other_hosts: Collection[str] = ()) -> Replaced:
+def replace_login(text: str, old: Login, new: Login, *, elsewhere: Elsewhere = NOWHERE) -> Replaced:
     """Replace a login wherever the text holds both its user and its password; a text that is the password alone, too.
 
     Args:
-        other_hosts: in URLs with these hosts it is another server's login of the same name, and stays.
+        elsewhere: URLs that lead there stay.
     """
     if text.strip() == old.password.get_secret_value():
         whole = text.replace(old.password.get_secret_value(), new.password.get_secret_value())
         return Replaced(whole, 1, left=False)
-    text, in_urls = _in_urls(text, old, new, other_hosts)
+    text, in_urls = _in_urls(text, old, new, elsewhere)
     text, in_queries = _in_pairs(text, _QUERY_PAIR, old, new)
     text, in_dsns = _in_pairs(text, _DSN_PAIR, old, new)
     return Replaced(text, in_urls + in_queries + in_dsns, left=holds(text, old))
@@ -56,7 +74,7 @@ def holds(text: str, login: Login) -> bool:
     return any(form in text for form in _forms(login.password.get_secret_value()))
 
 
-def _in_urls(text: str, old: Login, new: Login, other_hosts: Collection[str]) -> tuple[str, int]:
+def _in_urls(text: str, old: Login, new: Login, elsewhere: Elsewhere) -> tuple[str, int]:
     count = 0
 
     def change(found: re.Match[str]) -> str:
@@ -65,7 +83,7 @@ def _in_urls(text: str, old: Login, new: Login, other_hosts: Collection[str]) ->
         written = (found["user"], found["password"])
         if written != known and (unquote(written[0]), unquote(written[1])) != known:
             return found[0]
-        if found["host"].strip("[]") in other_hosts:
+        if elsewhere.has(found["host"].strip("[]"), unquote(found["database"] or "")):
             return found[0]
         count += 1
         password = quote(new.password.get_secret_value(), safe="")

@@ -13,10 +13,14 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from core.demo.hosting.host import LoopbackHost
+from core.demo.hosting.state import WEB, WORKER
+from core.demo.incident import APPLICATION, Incident
 from core.engine.targets import ConfiguredTargets, identified
 from core.errors import HostingError, ProofFailed, Refused
 from core.events import Json, Question, StepTicked
-from core.hosting.interface import Ability
+from core.hosting.factory import host_of
+from core.hosting.interface import Ability, Host
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.identity import Identity
 from core.postgres.scram import scram_verifier
@@ -99,7 +103,7 @@ def host_for(spec: ConnectionSpec) -> MemoryHost:
 def world(
     run: Path,
     specs: dict[str, ConnectionSpec],
-    host: MemoryHost | None,
+    host: Host | None,
     answers: Callable[[Question], str] | None = YES,
     *,
     entering: Callable[[Question], SecretStr | None] | None = None,
@@ -448,6 +452,31 @@ async def test_interrupted_while_the_host_makes_the_user(database: Database, tmp
         assert len(host.users) == 1
         assert host.users[0].startswith(f"{database.owner[:20]}")
         assert not await accepts(database.spec, database.password)
+
+
+async def test_a_user_that_render_makes(database: Database, run: Path) -> None:
+    owner = await database.connect()
+    await owner.execute("CREATE TABLE deals (id int)")
+    loopback = LoopbackHost(
+        Incident(database.spec, database.spec, database.spec, APPLICATION), database.server, pace=0.0
+    )
+    del loopback.hosted.services[WEB].variables["DATABASE_URL"]  # its migrations take time
+    await loopback.start()
+    render = host_of(loopback.settings, loopback.key)
+    try:
+        context = world(run, {"production": database.spec}, render, **HOST)
+        await rotate_production(context)
+        found = Kept(run).successor("production")
+        assert found is not None
+        assert [user.username for user in await render.credentials()] == [found[1].user]
+        assert f"://{found[1].user}:" in loopback.hosted.services[WORKER].running["DATABASE_URL"]
+        assert not await accepts(database.spec, database.password)
+        spec, _ = await context.target("production")
+        assert spec.user == found[1].user
+    finally:
+        await render.close()
+        await loopback.stop()
+        owner.terminate()
 
 
 # --- the API key ---

@@ -15,11 +15,12 @@ from core.secrets.env_files import Change, find_env_files, plan_rewrite, texts, 
 from core.secrets.generate import ALPHABET, LENGTH, new_password, new_role_name
 from core.secrets.keep import Kept, store
 from core.secrets.login import Login
-from core.secrets.urls import replace_login
+from core.secrets.urls import Elsewhere, replace_login
 
 OLD = Login("app_owner", SecretStr("0ld/pass@w:rd#1"))
 NEW = Login("app_owner", SecretStr("NewPassword22"))
 OTHER = Login("app_owner_r1", SecretStr("NewPassword22"))
+ELSEWHERE = Elsewhere(frozenset({"test.example"}), frozenset({"app_test"}))
 ENCODED = "0ld%2Fpass%40w%3Ard%231"
 
 
@@ -72,8 +73,11 @@ def test_what_is_not_this_login_stays_and_is_told(text: str) -> None:
 
 
 def test_another_servers_login_of_the_same_name_stays() -> None:
-    text = f"postgresql://app_owner:{ENCODED}@test.example/app"
-    assert replace_login(text, OLD, NEW, other_hosts={"test.example"}).text == text
+    for text in (
+        f"postgresql://app_owner:{ENCODED}@test.example/app",
+        f"postgresql://app_owner:{ENCODED}@dpg-x:5432/app_test?a=1",
+    ):
+        assert replace_login(text, OLD, NEW, elsewhere=ELSEWHERE).text == text
 
 
 def test_nothing_of_it() -> None:
@@ -147,7 +151,7 @@ def test_libpqs_password_file_is_one_as_well(tmp_path: Path) -> None:
         "*:*:*:somebody:0ld/pass@w\\:rd#1\n"
         "test.example:5432:app:app_owner:0ld/pass@w\\:rd#1\n"
     )
-    rewrite = plan_rewrite(env_file(tmp_path, text, 0o600), [Change(OLD, OTHER, {"test.example"})])
+    rewrite = plan_rewrite(env_file(tmp_path, text, 0o600), [Change(OLD, OTHER, ELSEWHERE)])
     assert rewrite is not None
     assert rewrite.after.splitlines()[1] == "db.example:5432:*:app_owner_r1:NewPassword22"
     assert rewrite.count == 1
