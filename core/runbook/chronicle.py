@@ -9,6 +9,7 @@ from pathlib import Path
 from core import events as e
 from core.events import Actor, Record
 from core.journal import journal_sha256, read_journal
+from core.runbook.sentences import sentence, step_of
 from core.runbook.state import RunState, fold
 
 
@@ -72,78 +73,25 @@ def read_account(run_directory: Path) -> Account:
     return account
 
 
+# Told elsewhere in a report, or passing.
+_UNTOLD = (
+    e.StepSaid,
+    e.FactRecorded,
+    e.FileRecorded,
+    e.ConversionPlanned,
+    e.PhaseStarted,
+    e.PhaseFinished,
+    e.StatementStarted,
+    e.StatementFinished,
+)
+
+
 def _entry(record: Record) -> Entry | None:
-    """What the record says of somebody's doing; None for what another part of the report tells, or for passing things."""
-    what = _what(record)
-    step = (
-        record.event.question.step if isinstance(record.event, e.QuestionAsked) else getattr(record.event, "step", "")
-    )
-    return Entry(record.at, _who(record.actor), step if isinstance(step, str) else "", what) if what else None
+    """What the record says of somebody's doing; None for what says nothing of that."""
+    if isinstance(record.event, _UNTOLD):
+        return None
+    return Entry(record.at, _who(record.actor), step_of(record.event) or "", sentence(record.event))
 
 
 def _who(actor: Actor) -> str:
     return actor.name if actor.uid is None else f"{actor.name} (uid {actor.uid}, {actor.role})"
-
-
-def _what(record: Record) -> str:
-    match record.event:
-        case e.RunOpened() as event:
-            return f"opened the run {event.run} with pgrecast {event.program}"
-        case e.EngineStarted() as event:
-            return f"engine started on {event.host}, process {event.pid}, pgrecast {event.program}"
-        case e.EngineStopped() as event:
-            return f"engine stopped: {event.reason}"
-        case e.ClientAttached() as event:
-            return f"attached as {event.actor.role}"
-        case e.ClientDetached() as event:
-            return f"detached{f': {event.reason}' if event.reason else ''}"
-        case e.OperatorChanged() as event:
-            return f"{event.actor.name} is the operator"
-        case e.CommandRefused() as event:
-            return f"refused: {event.command}: {event.reason}"
-        case e.TargetIdentified() as event:
-            return f"{event.target} is {event.identity.database} @ {event.address}"
-        case e.TargetUnreachable() as event:
-            return f"{event.target} is not reached: {event.reason}"
-        case _:
-            return _of_a_step(record.event)
-
-
-def _of_a_step(event: e.Event | e.UnknownEvent) -> str:
-    match event:
-        case e.StepStarted():
-            return f"started, attempt {event.attempt}"
-        case e.StepFinished():
-            return f"done: {event.summary}"
-        case e.StepFailed():
-            return f"failed: {event.what} {event.state} {event.advice}"
-        case e.StepReconciled():
-            return f"after an interruption: {event.outcome}: {event.found}"
-        case e.StepTicked():
-            return f"ticked, unverified{f': {event.note}' if event.note else ''}"
-        case e.StepUnticked():
-            return f"tick taken back{f': {event.note}' if event.note else ''}"
-        case e.NoteAdded():
-            return f"note: {event.text}"
-        case e.GateOverridden():
-            return f"gate {event.gate} overridden: {event.reason}"
-        case e.QuestionAsked():
-            return f"asks: {event.question.title}"
-        case e.QuestionAnswered():
-            return f"answered: {event.choice}"
-        case e.QuestionConfirmed():
-            return f"confirmed, to be approved: {event.choice}"
-        case e.AnswerRefused():
-            return f"answer refused: {event.reason}"
-        case e.QuestionExpired():
-            return f"not answered, {event.reason}: {event.choice}"
-        case e.TransactionOpened():
-            return f"transaction {event.xid} opened on {event.target}"
-        case e.ProofMade():
-            return f"proof ({event.depth}): {'holds' if event.held else 'does NOT hold'}"
-        case e.CommitSent():
-            return f"COMMIT of transaction {event.xid} sent"
-        case e.TransactionEnded():
-            return f"transaction {event.outcome}{f': {event.reason}' if event.reason else ''}"
-        case _:
-            return ""

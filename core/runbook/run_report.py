@@ -7,12 +7,10 @@ Nothing of it is markup but what stands here.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.events import Json
 from core.redaction import redactor
 from core.runbook.accomplished import NOT_MEASURED, counts, downtime_seconds, health, monitoring, results
 from core.runbook.blocker import blocker
@@ -22,6 +20,7 @@ from core.runbook.facts import BACKUP_TAKEN, BACKUP_VERIFIED, RESTORE_SECONDS, R
 from core.runbook.gates import reports
 from core.runbook.markdown import bullets, code, table
 from core.runbook.model import Runbook, Step, StepContext
+from core.runbook.sentences import value_words
 from core.runbook.state import RunState, StepState, StepStatus
 from core.runbook.timeline import task_time
 from core.runbook.way_back import way_back
@@ -146,7 +145,7 @@ def _way_back(state: RunState) -> str:
     window = chosen_window(state)
     lines = [f"Production: {code(str(way_back(state, window_end=window.end if window else None)))}"]
     backup = state.facts.get(BACKUP_VERIFIED) or state.facts.get(BACKUP_TAKEN)
-    lines.append(f"Backup: {code(_value(backup))}" if backup else f"Backup: {NOT_MEASURED}")
+    lines.append(f"Backup: {code(value_words(backup, LONGEST_VALUE))}" if backup else f"Backup: {NOT_MEASURED}")
     seconds = state.facts.get(RESTORE_SECONDS)
     lines.append(f"Restore: {span(seconds) if isinstance(seconds, int | float) else NOT_MEASURED}")
     return bullets(lines)
@@ -286,14 +285,10 @@ def _conversion(found: ConversionState) -> str:
 
 def _facts(state: RunState) -> str:
     rows = [
-        (code(name), code(_value(state.facts[name])), _moment(state.fact_times[name])) for name in sorted(state.facts)
+        (code(name), code(value_words(state.facts[name], LONGEST_VALUE)), _moment(state.fact_times[name]))
+        for name in sorted(state.facts)
     ]
     return table(("fact", "value", "as of"), rows) if rows else "None."
-
-
-def _value(value: Json) -> str:
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]} … ({len(shown):,} characters)"
 
 
 def _files(runbook: Runbook, state: RunState) -> str:
