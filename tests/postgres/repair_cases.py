@@ -340,6 +340,11 @@ VARCHAR_TO_UUID: Mapping[str, Case] = {
         " WHERE id LIKE '%' AND id <> 'garbage'; CREATE INDEX i ON a (lower(id)) WHERE id <> ''",
         {}, ("SELECT n, length, u, x FROM v",),
     ),
+    "collation of an index": Case(
+        'CREATE UNIQUE INDEX i ON a (id COLLATE "C" DESC, n) WHERE n > 0',
+        {"index i on a": ("CREATE UNIQUE INDEX i ON a USING btree (id DESC, n) WHERE (n > 0)",)},
+        ("SELECT id FROM a WHERE n > 0 ORDER BY id",),
+    ),
     "coalesce": view("SELECT n, COALESCE(parent, 'none') AS x FROM a", "COALESCE((parent)::character varying(36), 'none'::character varying) AS x"),
     "case": view("SELECT n, CASE WHEN n > 2 THEN id ELSE 'few' END AS x FROM a", "WHEN (n > 2) THEN (id)::character varying(36)"),
     "union": view("SELECT id FROM a UNION SELECT uid FROM s", "SELECT (a.id)::character varying(36)"),

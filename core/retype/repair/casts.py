@@ -18,6 +18,7 @@ from typing import Any
 
 from pglast.parser import ParseError
 
+from core.postgres.sql import quote_identifier
 from core.retype.equivalence import OPERATOR_CLASS_PREFIXES, is_canonical_uuid
 from core.retype.repair import joins
 from core.retype.repair.complaints import (
@@ -94,7 +95,9 @@ class _Search:
                     reason = f"{type_text} is cast to {target} by way of {self.words.common}"
                     yield from self._each(self._within("TypeCast", "arg"), type_text, reason)
             case NoCollation(type_text):
-                if self.words.is_narrow(type_text):
+                if self.position is None:  # a column of an index
+                    yield self._without_collation(type_text)
+                elif self.words.is_narrow(type_text):
                     reason = f"{type_text} has no collation, {self.words.common} has"
                     yield from self._each(self._within("CollateClause", "arg"), type_text, reason)
             case WrongOperatorClass(name, type_text):
@@ -335,6 +338,20 @@ class _Search:
                     if token.name == "IDENT" and self.parsed.text[token.start : token.end] == name
                 ]
         return tuple(dict.fromkeys(found))
+
+    def _without_collation(self, type_text: str) -> Group:
+        """An index's columns without their collations: ids in lower case have one order, a uuid's, in all of them."""
+        edits: list[Edit] = []
+        for node in self.parsed.nodes():
+            if node.kind != "IndexElem" or "collation" not in node.fields:
+                continue
+            name = ".".join(quote_identifier(part["String"]["sval"]) for part in node.fields["collation"])
+            column = quote_identifier(node.fields["name"]) if "name" in node.fields else ")"
+            clause = f" COLLATE {name}"
+            at = self.parsed.text.find(f"{column}{clause}")
+            if at >= 0 and self.parsed.text.count(f"{column}{clause}") == 1:
+                edits.append(Edit(at + len(column), at + len(column) + len(clause), ""))
+        return (Candidate(tuple(edits), f"{type_text} has no collation, and but one order"),) if edits else ()
 
     # --- making candidates ---
 

@@ -112,7 +112,7 @@ def parsed_again(catalog: Catalog, scope: Scope) -> frozenset[Address]:
             continue
         if not indexes.uses(catalog, index, keys):
             continue
-        if 0 in index.columns or " WHERE " in index.definition or "_ops" in index.definition:
+        if 0 in index.columns or any(word in index.definition for word in (" WHERE ", "_ops", " COLLATE ")):
             found.add(Address("pg_class", index.oid))
     return frozenset(found)
 
