@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 
+import pytest
+
 from core import events as e
 from core.engine.protocol import Client, RunStep
 from core.errors import EngineError
 from tests.tui import scenario
 from tests.tui.scripted import Clock, ScriptedClient
 from tests.tui.stage import stage
-from tui.store import LOG_LINES, TASK_LINES, Store
+from tui.store import TASK_LINES, Store
 
 
 def record(seq: int, event: e.Event, clock: Clock) -> e.Record:
     return e.Record(seq=seq, at=clock(), actor=e.ENGINE, event=event)
 
 
-def test_memory_does_not_grow_with_events() -> None:
+def test_memory_does_not_grow_with_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = 500
+    monkeypatch.setattr("tui.store.LOG_LINES", lines)
     clock = Clock()
     store = Store(ScriptedClient(clock), role="operator", name="me", now=clock)
 
@@ -26,16 +30,16 @@ def test_memory_does_not_grow_with_events() -> None:
         for seq in range(first, last):
             store.take(record(seq, e.StepSaid(step="2.2", text=f"line {seq} " + "x" * 100), clock))
 
-    say(1, 2 * LOG_LINES)
+    say(1, 2 * lines)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    say(2 * LOG_LINES, 6 * LOG_LINES)
+    say(2 * lines, 10 * lines)
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert len(store.log) == LOG_LINES
+    assert len(store.log) == lines
     assert len(store.tails[2]) == TASK_LINES
     # The ring is refilled with lines of this trace, which are counted; what was there before is not given back in it.
-    assert after - before < LOG_LINES * 1500
+    assert after - before < lines * 1500
 
 
 def test_a_record_that_is_known_changes_nothing() -> None:
