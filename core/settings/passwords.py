@@ -38,7 +38,7 @@ def _first_line(wanted: Wanted, text: str, source: str) -> SecretStr:
     lines = text.splitlines()
     if not lines or not lines[0]:
         raise ConfigurationError(
-            f"{source} gave no {wanted.what} {wanted.whose}: its first line is empty.",
+            f"{source} gave nothing: its first line is empty.",
             advice=f"Correct {wanted.section}.",
         )
     return SecretStr(lines[0])

@@ -231,7 +231,7 @@ def test_password_file(tmp_path: Path) -> None:
         (f"sh -c 'echo {SECRET} >&2; exit 3'", "status 3"),
         ("/no/such/program", "No such file"),
         ("sh -c 'unclosed", "not a command line"),
-        ("true", "no password"),
+        ("true", "gave nothing"),
     ],
 )
 def test_password_command(command: str, said: str | None) -> None:

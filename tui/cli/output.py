@@ -44,18 +44,19 @@ class Output:
 
     def error(self, error: PgrecastError) -> None:
         """An error in its three parts, and as the JSON document where one is due."""
-        print(redactor.redact(f"pgrecast: {error.what}"), file=sys.stderr)
+        self.progress(f"pgrecast: {error.what}")
         for part in (error.state, error.advice):
             if part:
-                print(redactor.redact(f"  {part}"), file=sys.stderr)
-        self.document(
-            {
-                "error": {
-                    "kind": type(error).__name__,
-                    "what": error.what,
-                    "state": error.state,
-                    "advice": error.advice,
-                    "exit_status": error.exit_status,
-                }
-            }
-        )
+                self.progress(f"  {part}")
+        document = {
+            "kind": type(error).__name__,
+            "what": error.what,
+            "state": error.state,
+            "advice": error.advice,
+            "exit_status": error.exit_status,
+        }
+        try:
+            self.document({"error": document})
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read it has gone; the exit status still tells
+            sys.stdout = None
