@@ -126,6 +126,9 @@ class MemoryHost(NoHost):
     def abilities(self) -> frozenset[Ability]:
         return self.able
 
+    async def services(self) -> tuple[Service, ...]:
+        return tuple(self.known.values())
+
     async def service(self, service: str) -> Service:
         return self.known[service]
 

@@ -61,6 +61,10 @@ class Intent:
             *self._service_lines,
             *(f"{other.name} ({other.kind}) is stopped." for other in self.stopped),
             *(f"For you to do: stop {other.name}." for other in self.around.others if other not in self.stopped),
+            *(
+                f"{other.name} ({other.kind}) goes on running: hosting.others does not name it ({other.id})."
+                for other in self.around.unnamed
+            ),
             *self._fence_lines,
         )
 

@@ -49,6 +49,7 @@ async def deploy_production(context: StepContext) -> str:
         return await _deploy(context, pending=(), confirmed=False)
     if context.settings.alembic.migrate_by == "console":
         words = await migrate(context, "production", MIGRATED_PRODUCTION, first=lambda: lift(context))
+        await lift(context)  # where nothing was pending
         if not can_deploy(context.settings):
             return words
         return f"{words}; {await _deploy(context, pending=(), confirmed=False)}"

@@ -134,7 +134,10 @@ async def end_sessions(
                     await context.say(f"Ended: {session}")
                 else:
                     refused.add(session.pid)
-                    await context.say(f"This role may not end: {session}")
+                    await context.say(
+                        f"This role may not end: {session}. Who may ({session.role}, pg_signal_backend, a superuser): "
+                        f"SELECT pg_terminate_backend({session.pid})"
+                    )
         _, others, _ = tell_apart(await read_sessions(connection), host_roles)
     return Ended(ended, back, tuple(session for session in others if session.pid in refused))
 

@@ -29,6 +29,7 @@ class Surroundings:
         switch: who switches maintenance on and off: the host, or the user's commands in its place.
         service: what serves the application; None where the settings name none.
         others: workers, crons and further services that use the database.
+        unnamed: what else runs at the host and may use it, though the settings do not name it.
         by_host: whether maintenance is switched on by the console; otherwise by a person.
     """
 
@@ -36,6 +37,7 @@ class Surroundings:
     switch: Host
     service: Service | None
     others: tuple[Service, ...]
+    unnamed: tuple[Service, ...]
     by_host: bool
 
     def can(self, ability: Ability) -> bool:
@@ -56,8 +58,11 @@ async def surroundings(context: StepContext) -> Surroundings:
         switch = CommandHost(wanted.commands)
     service = await _service(host, wanted.service, ServiceKind.WEB) if wanted.service else None
     others = tuple([await _service(host, other, ServiceKind.UNKNOWN) for other in wanted.others])
+    known = {wanted.service, *wanted.others}
+    listed = await host.services() if Ability.SERVICES in host.abilities else ()
+    unnamed = tuple(s for s in listed if s.id not in known and s.kind is not ServiceKind.STATIC and not s.suspended)
     by_host = service is not None and switch.abilities >= NEEDED[wanted.maintenance]
-    return Surroundings(host, switch, service, others, by_host)
+    return Surroundings(host, switch, service, others, unnamed, by_host)
 
 
 async def _service(host: Host, service: str, kind: ServiceKind) -> Service:

@@ -170,6 +170,27 @@ async def test_what_was_not_confirmed_changes_nothing(world: StepWorld, host: Me
     assert any("web is put into the host's maintenance mode" in line for line in question.details)
 
 
+async def test_services_that_the_settings_do_not_name_are_said(
+    database: Database, application: Application, host: MemoryHost, tmp_path: Path
+) -> None:
+    world = world_of(database, application, host, tmp_path, hosting={"others": [WORKER]})
+    world.answers = None
+    with pytest.raises(Refused):
+        await run(world, "7.2", begin_maintenance)
+    lines = world.questions[0].details
+    assert "nightly (cron) goes on running: hosting.others does not name it (crn-nightly)." in lines
+    assert "worker (worker) is stopped." in lines
+
+
+async def test_a_session_that_will_not_leave_is_named(world: StepWorld, database: Database, host: MemoryHost) -> None:
+    stubborn = await database.superuser_connect()
+    summary = await run(world, "7.2", begin_maintenance)
+    assert "1 session could not be ended" in summary
+    assert "1 session of others" in summary
+    assert f"SELECT pg_terminate_backend({stubborn.get_server_pid()})" in said(world)
+    await stubborn.close()
+
+
 async def test_run_again_it_goes_on_from_there(world: StepWorld, host: MemoryHost) -> None:
     host.failing = {"suspend": 1}
     with pytest.raises(HostingError) as failed:

@@ -11,7 +11,16 @@ from core.events import Question
 from core.hosting.interface import Deploy
 from core.runbook import deploying
 from core.runbook.deploy_production import DEPLOYED, LATEST, deploy_production
-from core.runbook.facts import LOCATED, LOCATION_FILE, MIGRATED_PRODUCTION, PREVIEW_FILE, STAMPED, TABLES_CREATED
+from core.runbook.facts import (
+    FENCE_UP,
+    LOCATED,
+    LOCATION_FILE,
+    MIGRATED_PRODUCTION,
+    PREVIEW_FILE,
+    STAMPED,
+    TABLES_CREATED,
+)
+from core.runbook.fencing import fence_off
 from core.runbook.migrations import MIGRATE, STAMP, has_project, locate_production, stamp_production
 from core.runbook.model import StepKind
 from core.runbook.questions import CANCEL
@@ -175,6 +184,26 @@ async def test_the_hosts_deploy_runs_them_and_the_version_table_proves_it(
     assert world.state.facts[TABLES_CREATED] == {"production": ["letters", "reports"]}
     figures = [reading.values for reading in world.readings if reading.name == "deploy"][-1]
     assert (figures["migrations"], figures["of"]) == (2, 2)
+
+
+async def test_the_console_runs_them_and_the_host_deploys_afterwards_behind_no_fence(
+    world: StepWorld, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploying, "ASK_EVERY", 0.01)
+    await stamp_production(world)
+    given = world.settings.model_copy(update={"hosting": HostingSettings(kind="render", service=WEB)})
+    host = MemoryHost()
+    world = StepWorld(world.run_directory, given, world.specs, taking(MIGRATE, LATEST), host=host)
+    # An application's migrations run in sessions of its own, which a fence may make READ ONLY.
+    assert await fence_off(world, read_only=True) == "the database is fenced"
+    words = await deploy_production(world)
+    assert words == "2 migrations applied: b2 -> c3; deploy dep-1 is live (1a7e57)"
+    assert world.state.facts[FENCE_UP] is None
+    # Nothing is pending any more: it is lifted all the same.
+    world.settings = world.settings.model_copy(update={"hosting": HostingSettings()})
+    await fence_off(world, read_only=True)
+    assert "nothing is pending" in await deploy_production(world)
+    assert world.state.facts[FENCE_UP] is None
 
 
 def test_without_a_project_the_steps_are_a_persons() -> None:
