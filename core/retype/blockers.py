@@ -42,6 +42,7 @@ def find_blockers(catalog: Catalog, scope: Scope, activity: Activity) -> Finding
         *columns.warnings(catalog, scope),
         *expressions.warnings(catalog, scope, closure),
         *functions.warnings(catalog, scope, closure),
+        *parts.warnings(catalog, closure),
         *surroundings.warnings(catalog, scope, closure, activity),
         *values.warnings(activity),
     ]
@@ -65,7 +66,11 @@ def find_blockers_of_undo(catalog: Catalog, scope: Scope, closure: Closure, acti
         *surroundings.blockers(catalog, scope, closure, activity),
         *values.blockers(catalog, scope, activity),
     ]
-    warnings = [*surroundings.warnings(catalog, scope, closure, activity), *values.warnings(activity)]
+    warnings = [
+        *parts.warnings(catalog, closure),
+        *surroundings.warnings(catalog, scope, closure, activity),
+        *values.warnings(activity),
+    ]
     return _each_once(blockers, warnings, values.notes(catalog, activity))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
+import asyncpg
 import pytest
 
 from core.postgres.inspect import inspect_within
@@ -298,6 +299,39 @@ async def test_kept_and_undone(bench: Bench, name: str) -> None:
     text = "\n".join(f"{s.sql} -- {s.reason}" for s in plan.statements)
     for piece in case.planned:
         assert piece in text
+
+
+async def label(bench: Bench, relation: str, column: int = 0) -> None:
+    """A security label as a provider leaves it; providers are libraries, of which this server has none."""
+    await bench.as_superuser(
+        "SET LOCAL allow_system_table_mods = on;"
+        f"INSERT INTO pg_seclabel VALUES ('{relation}'::regclass, 'pg_class'::regclass, {column}, 'guard', 'it''s secret');"
+        "RESET allow_system_table_mods"
+    )
+
+
+async def test_security_labels_of_what_is_kept_stay(bench: Bench) -> None:
+    await label(bench, "deals")
+    await label(bench, "deals", 2)
+    _, undone = await bench.convert_and_undo()
+    assert not [s for s in undone.statements if s.kind == "security label"]
+    catalog = await inspect_within(bench.connection)
+    assert [r.name for r in catalog.relations if r.labels] == ["deals"]
+    assert [c.name for c in catalog.columns if c.labels] == ["owner"]
+
+
+async def test_security_labels_of_a_view_are_put_back_by_their_provider(bench: Bench) -> None:
+    await bench.as_owner("CREATE VIEW v AS SELECT id, owner FROM deals")
+    await label(bench, "v")
+    await label(bench, "v", 1)
+    _, plan = await bench.plan()
+    assert [warning.id for warning in plan.warnings] == ["security-label:v"]
+    assert [s.sql for s in plan.statements if s.kind == "security label"] == [
+        "SECURITY LABEL FOR guard ON VIEW public.v IS 'it''s secret'",
+        "SECURITY LABEL FOR guard ON COLUMN public.v.id IS 'it''s secret'",
+    ]
+    with pytest.raises(asyncpg.PostgresError, match='security label provider "guard" is not loaded'):
+        await bench.run(plan)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "publications"])

@@ -8,7 +8,8 @@ from core.postgres.catalog import Catalog
 from core.postgres.sql import qualified, quote_identifier
 from core.retype.closure import Closure
 from core.retype.dependents import functions, views
-from core.retype.model import Blocker
+from core.retype.findings import listed
+from core.retype.model import Blocker, PlanWarning
 
 
 def blockers(catalog: Catalog, closure: Closure) -> Iterator[Blocker]:
@@ -35,4 +36,26 @@ def blockers(catalog: Catalog, closure: Closure) -> Iterator[Blocker]:
                 f"It uses what changes and belongs to the extension {quote_identifier(extension)}, which does not let it be "
                 "dropped.",
                 f"Take it out of the extension for the conversion: ALTER EXTENSION {quote_identifier(extension)} DROP {about.sql}.",
+            )
+
+
+def warnings(catalog: Catalog, closure: Closure) -> Iterator[PlanWarning]:
+    for part in closure.parts:
+        if part.kind == "view":
+            view = catalog.relation[part.address.oid]
+            columns = catalog.columns_of.get(view.oid, ())
+            about, labels = views.subject(view), [*view.labels, *(label for c in columns for label in c.labels)]
+        elif part.kind == "function":
+            function = catalog.function[part.address.oid]
+            about, labels = functions.subject(function), [*function.labels]
+        else:
+            continue
+        providers = sorted({label.provider for label in labels})
+        if providers:
+            yield PlanWarning(
+                f"security-label:{about.name}",
+                about.object,
+                f"It is dropped and created again, and its security labels are then given to it by {listed(providers)}, which "
+                "the server must have loaded.",
+                "If it has not, or does not allow it to this role, the conversion fails there and rolls back.",
             )
