@@ -20,12 +20,14 @@ from typing import Any
 from core.demo.hosting.deploys import HEAD_COMMIT
 from core.demo.hosting.host import LoopbackHost
 from core.demo.incident import Incident, build_incident
+from core.demo.local_project import DIRECTORY as LOCAL_PROJECT
 from core.demo.project_documents import DIRECTORY as DOCUMENTS
 from core.demo.work_tree import DIRECTORY as PROJECT
 from core.demo.work_tree import lay_out_project
 from core.errors import PgrecastError
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.embedded import EmbeddedServer
+from core.secrets.env_files import BACKUP
 
 SERVER = "server"
 PASSWORDS = "pgpass"
@@ -74,7 +76,7 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         if server is not None:
             await server.stop()
         if not keep:
-            for name in (SERVER, PASSWORDS, DOCUMENTS, PROJECT):
+            for name in (SERVER, PASSWORDS, f"{PASSWORDS}{BACKUP}", DOCUMENTS, PROJECT, LOCAL_PROJECT):
                 path = directory / name
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             if not any(directory.iterdir()):
@@ -112,6 +114,7 @@ def _places(incident: Incident, project: Path, loopback: LoopbackHost) -> dict[s
         "test": _spec(incident.test),
         "application": str(project),
         "url": loopback.application.url,
+        "front_page": loopback.front_page,
         "hosting": loopback.settings.model_dump(mode="json", exclude_defaults=True),
         "api_key": loopback.key.get_secret_value(),
         "dashboard": loopback.dashboard_url,

@@ -218,8 +218,8 @@ class DemoApplication:
         return server
 
     async def _answer(self, request: web.Request) -> web.Response:
-        del request
         status, document = await self.health()
+        self._report("info", f"{request.method} {request.path} {status}")
         # An answer to a question of its own each time: kept open, a connection would outlive the service's suspension.
         return web.json_response(document, status=status, headers={"Connection": "close"})
 

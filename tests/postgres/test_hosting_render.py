@@ -104,6 +104,9 @@ async def test_services_and_how_they_stand(loopback: LoopbackHost, render: Rende
     web = services[WEB]
     assert (web.suspended, web.maintenance, web.auto_deploy, web.url) == (False, False, True, loopback.application.url)
     assert services[WORKER].maintenance is None
+    assert (await ask_health(services[SITE].url)).status == 200
+    await render.suspend(SITE)
+    assert (await ask_health(services[SITE].url)).status == 503
     assert await render.service(WEB) == web
 
 

@@ -44,7 +44,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     until_gone = None if given.keep else run_directory / NOTE
     demo = await bring_up(_directory(given.dir), rows=given.rows, until_gone=until_gone, tell=output.progress)
     migrations = AlembicSettings(project=demo.application, interpreter=sys.executable, migrate_by="deploy")
-    service = settings.service.model_copy(update={"health_url": f"{demo.url}/health"})
+    service = settings.service.model_copy(update={"health_url": f"{demo.url}/health", "frontend_url": demo.front_page})
     window = settings.window.model_copy(
         update={"team": ("Robin Example, on call", "Alex Example, database administrator")}
     )

@@ -29,6 +29,7 @@ class Demo:
         directory: where its server's data and its password file are.
         application: the application's project, with its alembic.ini.
         url: where the application answers.
+        front_page: where its website answers.
         hosting: the settings that lead to the host's API.
         api_key: the key of that API, which was leaked.
         dashboard: where a person does what that API cannot.
@@ -40,6 +41,7 @@ class Demo:
     test: ConnectionSpec
     application: Path
     url: str
+    front_page: str
     hosting: HostingSettings
     api_key: SecretStr
     dashboard: str
@@ -120,6 +122,7 @@ def _demo(directory: Path, ready: dict[str, Any], host: int) -> Demo:
         test=_spec(ready["test"]),
         application=Path(ready["application"]),
         url=ready["url"],
+        front_page=ready["front_page"],
         hosting=HostingSettings.model_validate(ready["hosting"]),
         api_key=SecretStr(ready["api_key"]),
         dashboard=ready["dashboard"],

@@ -85,6 +85,7 @@ class Api:
                 web.get(f"{postgres}/export", self._list_exports),
                 web.get(f"{postgres}/recovery", self._recovery),
                 web.get("/exports/{export}", self._download),
+                web.get("/sites/{service}/", self._site),
             ]
         )
         return application
@@ -332,6 +333,15 @@ class Api:
             if export.id == request.match_info["export"] and export.path and export.token == request.query.get("token"):
                 return web.FileResponse(export.path)
         return web.Response(text="AccessDenied", status=403)
+
+    async def _site(self, request: web.Request) -> web.Response:
+        """The front page of a static site."""
+        service = self._service(request)
+        if service.type != "static_site":
+            raise _No(404, "not found")
+        if service.suspended:
+            return web.Response(text="Service Suspended", status=503)
+        return web.Response(text=f"<!doctype html><title>{service.name}</title>\n", content_type="text/html")
 
 
 def _begun(deploy: HostedDeploy) -> web.Response:

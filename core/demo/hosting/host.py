@@ -76,6 +76,11 @@ class LoopbackHost:
         return f"{self._origin}{self._dashboard.path}"
 
     @property
+    def front_page(self) -> str:
+        """Where the static site answers."""
+        return f"{self._origin}/sites/{SITE}/"
+
+    @property
     def settings(self) -> HostingSettings:
         """The settings that lead here."""
         return HostingSettings(
@@ -101,6 +106,7 @@ class LoopbackHost:
         await server.setup()
         self._server = server
         await web.TCPSite(server, HOST, 0).start()
+        self.hosted.services[SITE].url = self.front_page
 
     async def stop(self) -> None:
         """Stop serving, end what is under way, and stop the services."""

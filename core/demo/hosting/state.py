@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,9 @@ OWNER = "tea-demo0000000000000000"
 WEB, WORKER, CRON, SITE = "srv-demobackend", "srv-demoworker", "crn-demonightly", "srv-demofrontend"
 DATABASE = "dpg-demo0000000000000000-a"
 GROUP = "evg-demoshared"
+
+LOG_LINES = 20_000
+"""Lines that the host keeps."""
 
 ENDED = frozenset({"live", "deactivated", "build_failed", "pre_deploy_failed", "update_failed", "canceled"})
 
@@ -90,9 +94,10 @@ class HostedService:
 
     def told(self) -> dict[str, Any]:
         details: dict[str, Any] = {"env": "python", "plan": "standard", "region": "frankfurt", "numInstances": 1}
+        if self.url:
+            details["url"] = self.url
         if self.type == "web_service":
             details |= {
-                "url": self.url,
                 "healthCheckPath": "",
                 "preDeployCommand": "alembic upgrade head",
                 "maintenanceMode": {"enabled": self.maintenance, "uri": ""},
@@ -143,7 +148,7 @@ class Hosted:
     def __init__(self) -> None:
         self.services: dict[str, HostedService] = {}
         self.groups: dict[str, HostedGroup] = {}
-        self.logs: list[HostedLog] = []
+        self.logs: deque[HostedLog] = deque(maxlen=LOG_LINES)
         self.keys: set[str] = set()
         self._numbers = itertools.count(1)
 
