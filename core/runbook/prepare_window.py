@@ -1,4 +1,4 @@
-"""Tasks 6.3 and 6.4: people for the way back are named, and an alert is seen to arrive."""
+"""Tasks 6.3 to 6.5: people for the way back are named, an alert is seen to arrive, a restore is timed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from core.errors import Refused
 from core.events import Choice
 from core.runbook.alerts import send_alert
+from core.runbook.backup import time_restore
 from core.runbook.choose_window import LATER, TIME
 from core.runbook.facts import ALERT_TESTED, WINDOW_TEAM
 from core.runbook.model import StepContext
@@ -94,3 +95,14 @@ async def send_test_alert(context: StepContext) -> str:
             advice="Correct alert_command under [monitor], or look where its alerts go; then run the step again.",
         )
     return "a test alert was sent, and has arrived"
+
+
+async def try_restore(context: StepContext) -> str:
+    """Time a restore of the backup, and write the window's papers anew: the latest moment to turn back comes from it.
+
+    Raises:
+        BackupError, Refused: as `core.runbook.backup.time_restore`.
+    """
+    summary = await time_restore(context)
+    await leave_papers(context)
+    return summary

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import icalendar
@@ -15,17 +16,20 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import ConfigurationError, Refused, UsageError
-from core.events import Json, Question
+from core.events import FactRecorded, GateOverridden, Json, Question
 from core.redaction import redactor
+from core.retype.model import Plan
 from core.runbook import facts
 from core.runbook.alerts import send_alert
 from core.runbook.choose_window import LATER, NOW, OWN, choose_window
+from core.runbook.conversion import _deadline
 from core.runbook.prepare_window import ARRIVED, OTHERS, TEAM, name_team, send_test_alert
 from core.runbook.state import RunState
 from core.runbook.timetable import Timetable, expected, timetable
 from core.runbook.window import Window, chosen_window, proposed_windows, written_window
 from core.runbook.window_papers import calendar_entry, message_to_stakeholders
 from core.settings import Settings
+from core.settings.targets import TargetName
 from core.settings.window import WindowSettings
 from tests.step_world import StepWorld, taking
 
@@ -143,6 +147,31 @@ def test_a_window_that_is_too_short() -> None:
     found = Timetable(WINDOW, expected(state(REHEARSAL_SECONDS=7200.0, RESTORE_SECONDS=720.0)))
     assert not found.fits
     assert found.fit_words == "TOO SHORT by 12 min"
+
+
+@pytest.mark.parametrize(
+    ("target", "overridden", "hours", "bound"),
+    [
+        ("production", False, 1, True),
+        ("production", True, 1, True),
+        # What was not overridden is refused when it is over (`core.retype.execute`), not let run without a bound.
+        ("production", False, -1, True),
+        ("production", True, -1, False),
+        ("test", False, 1, False),
+    ],
+)
+def test_the_windows_end_bounds_the_conversion_of_production(
+    tmp_path: Path, target: TargetName, overridden: bool, hours: int, bound: bool
+) -> None:
+    run = world(tmp_path, step="7.3")
+    end = datetime.now(UTC) + timedelta(hours=hours)
+    run.record(FactRecorded(step="6.1", name=facts.WINDOW_CHOSEN, value=Window(end - timedelta(hours=2), end).fact))
+    if overridden:
+        run.record(GateOverridden(step="7.3", gate="window", reason="agreed by phone"))
+    plan = cast("Plan", SimpleNamespace(goal=None))
+    assert _deadline(run, target, plan) == (end if bound else None)
+    undo = cast("Plan", SimpleNamespace(goal="the catalog from before"))
+    assert _deadline(run, target, undo) is None
 
 
 # --- papers ------------------------------------------------------------------------------------------------------------

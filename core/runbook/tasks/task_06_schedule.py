@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.runbook.alerts import has_alert_command
-from core.runbook.backup import reconcile_restoring, time_restore
+from core.runbook.backup import reconcile_restoring
 from core.runbook.choose_window import choose_window
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.prepare_window import name_team, send_test_alert
+from core.runbook.prepare_window import name_team, send_test_alert, try_restore
 
 TASK = Task(
     number=6,
@@ -66,9 +66,9 @@ TASK = Task(
             StepKind.AUTOMATIC,
             (
                 "Restore the backup into a scratch database and take the time.",
-                "Leaves the procedure, command by command, as evidence (restore.md).",
+                "Leaves the procedure, command by command, as evidence (restore.md), and the window's papers with the new figure.",
             ),
-            action=time_restore,
+            action=try_restore,
             reconcile=reconcile_restoring,
         ),
     ),
