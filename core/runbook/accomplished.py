@@ -21,6 +21,8 @@ from core.runbook.words import counted, size, span
 from core.settings import Settings
 
 NOT_MEASURED = "not measured"
+RECOVERY = "recovery"
+"""Name of the runbook that this is about; of a one-step conversion only its figures can be told."""
 
 PRODUCTION = "production"
 DOCUMENTED = range(1, 9)

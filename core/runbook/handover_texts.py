@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from core.runbook.accomplished import (
     NOT_MEASURED,
     PRODUCTION,
+    RECOVERY,
     Standing,
     accomplishments,
     downtime_seconds,
@@ -61,24 +62,29 @@ def _update(
     database = f" of {known.identity.database}" if known else ""
     yield f"{heading}, {_moment(now)}: {focus}{database}"
     yield f"Now: {_now(runbook, state)}"
+    if runbook.name == RECOVERY:
+        yield from _recovery(state, settings, now)
+    statuses = [state.step(step.id).status for task in runbook.tasks for step in task.steps]
+    done, ticked = statuses.count(StepStatus.DONE), statuses.count(StepStatus.TICKED)
+    yield f"Steps: {done} proved, {ticked} ticked unverified, {len(statuses) - done - ticked} to go"
+    window = chosen_window(state)
+    yield f"Way back: {way_back(state, window_end=window.end if window else None)}"
+    following = _next(runbook, state)
+    yield f"Next: {f'{following.id} {following.title}' if following else 'nothing is left to do'}"
+
+
+def _recovery(state: RunState, settings: Settings, now: datetime) -> Iterator[str]:
     yield f"Service: {_service(state, now)}"
     for line in accomplishments(state, settings):
         mark = {Standing.PROVED: "[x]", Standing.TICKED: "[t]", Standing.OPEN: "[ ]"}[line.standing]
         figures = ", ".join(f"{f.label} {f.value}" for f in line.figures if f.value is not None)
         vouched = f"; ticked by {' and '.join(line.by)}, unverified" if line.by else ""
         yield f"  {mark} {line.what}{f': {figures}' if figures else ''}{vouched}"
-    statuses = [state.step(step.id).status for task in runbook.tasks for step in task.steps]
-    done, ticked = statuses.count(StepStatus.DONE), statuses.count(StepStatus.TICKED)
-    yield f"Steps: {done} proved, {ticked} ticked unverified, {len(statuses) - done - ticked} to go"
     found = blocker(state, settings)
     yield f"Blocker: {found.name}: {'resolved' if found.resolved else 'not resolved'}; {found.why}"
     for figure in (health(state), monitoring(state)):
         yield f"{figure.label}: {figure.value or NOT_MEASURED}"
-    window = chosen_window(state)
-    yield f"Window: {window or 'none chosen'}"
-    yield f"Way back: {way_back(state, window_end=window.end if window else None)}"
-    following = _next(runbook, state)
-    yield f"Next: {f'{following.id} {following.title}' if following else 'nothing is left to do'}"
+    yield f"Window: {chosen_window(state) or 'none chosen'}"
 
 
 def _now(runbook: Runbook, state: RunState) -> str:

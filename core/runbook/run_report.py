@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.redaction import redactor
-from core.runbook.accomplished import NOT_MEASURED, counts, downtime_seconds, health, monitoring, results
+from core.runbook.accomplished import (
+    NOT_MEASURED,
+    RECOVERY,
+    Figure,
+    counts,
+    downtime_seconds,
+    health,
+    monitoring,
+    results,
+)
 from core.runbook.blocker import blocker
 from core.runbook.chronicle import Account, Asked, Entry, read_account
 from core.runbook.conversion_state import ConversionState
@@ -69,13 +78,9 @@ def render(account: Account, runbook: Runbook, settings: Settings, now: datetime
     parts = [
         f"# Run report: {code(state.run)}",
         bullets(_head(state, runbook, settings, now)),
-        "## Results",
-        bullets(
-            f"{f.label}: {code(f.value) if f.value is not None else NOT_MEASURED}{_held(f.held)}"
-            for f in results(state, settings)
-        ),
+        *(("## Results", _results(state, settings)) if runbook.name == RECOVERY else ()),
         "## Way back",
-        _way_back(state),
+        _way_back(state, runbook),
         "## Tasks",
         _tasks(runbook, state, now),
         *_steps(runbook, state),
@@ -128,26 +133,36 @@ def _head(state: RunState, runbook: Runbook, settings: Settings, now: datetime) 
         where = f"{identity.database} @ {target.address}, cluster {identity.cluster}, oid {identity.database_oid}"
         yield f"{code(name)}: {code(where)}, {code(target.server)}"
     yield f"Steps: {len(statuses)}, of which {proved} proved, {ticked} ticked on a person's word, {len(statuses) - proved - ticked} not through"
-    if window := chosen_window(state):
-        yield f"Maintenance window: {window}"
+    if runbook.name == RECOVERY:
+        yield from _recovery_head(state, settings)
+
+
+def _recovery_head(state: RunState, settings: Settings) -> Iterator[str]:
+    yield f"Maintenance window: {chosen_window(state) or 'none chosen'}"
     seconds, measured = downtime_seconds(state)
-    if seconds is not None:
-        yield f"Downtime: {span(seconds)}{'' if measured else ' (by the times of its steps)'}"
-    else:
-        yield f"Downtime: {NOT_MEASURED}"
+    how = "" if measured else " (by the times of its steps)"
+    yield f"Downtime: {span(seconds) + how if seconds is not None else NOT_MEASURED}"
     found = blocker(state, settings)
     yield f"Blocker: {code(found.name)}: **{'resolved' if found.resolved else 'not resolved'}** ({code(found.why)})"
-    for figure in (health(state), monitoring(state)):
-        yield f"{figure.label}: {code(figure.value) if figure.value is not None else NOT_MEASURED}{_held(figure.held)}"
+    yield from map(_figure, (health(state), monitoring(state)))
 
 
-def _way_back(state: RunState) -> str:
+def _results(state: RunState, settings: Settings) -> str:
+    return bullets(map(_figure, results(state, settings)))
+
+
+def _figure(figure: Figure) -> str:
+    return f"{figure.label}: {code(figure.value) if figure.value is not None else NOT_MEASURED}{_held(figure.held)}"
+
+
+def _way_back(state: RunState, runbook: Runbook) -> str:
     window = chosen_window(state)
     lines = [f"Production: {code(str(way_back(state, window_end=window.end if window else None)))}"]
-    backup = state.facts.get(BACKUP_VERIFIED) or state.facts.get(BACKUP_TAKEN)
-    lines.append(f"Backup: {code(value_words(backup, LONGEST_VALUE))}" if backup else f"Backup: {NOT_MEASURED}")
-    seconds = state.facts.get(RESTORE_SECONDS)
-    lines.append(f"Restore: {span(seconds) if isinstance(seconds, int | float) else NOT_MEASURED}")
+    if runbook.name == RECOVERY:
+        backup = state.facts.get(BACKUP_VERIFIED) or state.facts.get(BACKUP_TAKEN)
+        lines.append(f"Backup: {code(value_words(backup, LONGEST_VALUE)) if backup else NOT_MEASURED}")
+        seconds = state.facts.get(RESTORE_SECONDS)
+        lines.append(f"Restore: {span(seconds) if isinstance(seconds, int | float) else NOT_MEASURED}")
     return bullets(lines)
 
 

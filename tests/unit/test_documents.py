@@ -324,3 +324,36 @@ async def test_a_huge_difference_is_bounded_in_the_question_and_whole_in_the_evi
     assert len(on.questions[0].details) < 500
     assert max(map(len, on.questions[0].details)) <= 500
     assert steps[-1] in on.evidence("difference.diff")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+async def test_the_owner_stays(tmp_path: Path) -> None:
+    on = world(tmp_path, STATUS_TEXT, WORKFLOW_STATUS)
+    os.chown(tmp_path / "document.md", 1234, 2345)
+    await WORKFLOW_STATUS.update(on)
+    status = (tmp_path / "document.md").stat()
+    assert (status.st_uid, status.st_gid) == (1234, 2345)
+
+
+async def test_a_file_of_somebody_else_that_cannot_be_given_back_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = world(tmp_path, STATUS_TEXT, WORKFLOW_STATUS)
+
+    def refuse(handle: int, uid: int, gid: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(ConfigurationError, match="cannot be written: Operation not permitted"):
+        await WORKFLOW_STATUS.update(on)
+    assert written(tmp_path) == STATUS_TEXT
+    assert list(tmp_path.glob(".document*")) == []
+
+
+async def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = world(tmp_path, STATUS_TEXT, WORKFLOW_STATUS)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write whatever the mode says
+    with pytest.raises(ConfigurationError, match="it is read-only"):
+        await WORKFLOW_STATUS.update(on)
+    assert written(tmp_path) == STATUS_TEXT

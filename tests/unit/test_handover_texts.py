@@ -9,6 +9,7 @@ import pytest
 from core import events as e
 from core.runbook import facts
 from core.runbook.handover_texts import incident_update, shift_handover
+from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import RunState
 from core.settings import Settings
@@ -97,3 +98,11 @@ def test_the_watch_the_contacts_and_a_downtime_that_has_begun_again() -> None:
     assert "Monitoring: watched for 1 h 00 min: 1 of 60 health probes failed, 2 errors, 0 violations" in lines
     assert "  - Robin, +1 555 0100" in lines
     assert any(line.startswith("Service: in maintenance for ") for line in lines)
+
+
+def test_a_one_step_run_tells_nothing_of_a_recovery() -> None:
+    run = Recorded()
+    run.converts("1.1")
+    text = shift_handover(CONVERSION, run.state, Settings(), NOW)
+    assert "Way back: undo by the reverse plan\n" in text
+    assert not {"Blocker", "Service", "Window", "Monitoring"} & {line.partition(":")[0] for line in text.splitlines()}

@@ -13,6 +13,7 @@ from core import events as e
 from core.journal import Journal, journal_sha256
 from core.runbook.chronicle import Account, read_account
 from core.runbook.markdown import code, table
+from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
 from core.runbook.run_report import render, run_report, write_run_report
 from core.settings import Settings
@@ -193,3 +194,12 @@ def test_status_writes_it_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "1 Rotate credentials" in capsys.readouterr().out
     assert main(["--run", str(tmp_path / "run"), "status", "--report", str(tmp_path)]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_one_step_run_tells_nothing_of_a_recovery() -> None:
+    run = Recorded()
+    run.converts("1.1")
+    text = render(account(run), CONVERSION, Settings(), OPENED)
+    assert "- `foreign keys recreated`: 42" in text
+    assert "Blocker" not in text
+    assert "not measured" not in text
