@@ -8,6 +8,7 @@ import pytest
 
 from core import events as e
 from core.events import Json
+from core.runbook.facts import FENCE_UP, MAINTENANCE_HELD
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import fold_all
 from core.settings import Settings
@@ -65,3 +66,23 @@ def test_a_running_deploy_shows_how_it_stands() -> None:
     assert "  deploy: state pre_deploy_in_progress, seconds 12, migrations 2, of 6" in live
     assert "  Deploy dep-1 is asked for." in live
     assert not any("answers 503" in line for line in live)
+
+
+def test_what_maintenance_has_set_is_told_until_it_is_taken_back() -> None:
+    client = scenario.new_client()
+    scenario.opened(client)
+    held = {"maintenance": ["srv-1"], "variables": {}, "suspended": ["srv-2"], "auto_deploy": []}
+    fence = {"database": "shop", "statements": [], "lifts": [], "left": [], "acl": ""}
+    client.say(
+        e.FactRecorded(step="7.2", name=MAINTENANCE_HELD, value=held),
+        e.FactRecorded(step="7.2", name=FENCE_UP, value=fence),
+    )
+    lines = told(client, "7.3", {})
+    on = lines[lines.index("On now") + 1 :]
+    assert on[:3] == ["  srv-1: in the host's maintenance mode", "  srv-2: stopped", "  shop is fenced"]
+    assert "On now" not in told(client, "5.1", {})
+    client.say(
+        e.FactRecorded(step="7.7", name=MAINTENANCE_HELD, value=None),
+        e.FactRecorded(step="7.7", name=FENCE_UP, value=None),
+    )
+    assert "On now" not in told(client, "7.3", {})

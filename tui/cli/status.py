@@ -11,6 +11,7 @@ from typing import Any
 
 from core.errors import UsageError
 from core.journal import journal_sha256, read_journal
+from core.runbook.end_maintenance import standing
 from core.runbook.gates import reports
 from core.runbook.model import Runbook
 from core.runbook.one_step import CONVERSION
@@ -73,6 +74,8 @@ def _lines(directory: Path, runbook: Runbook, state: RunState, settings: Setting
     yield f"run {state.run}, {proved(runbook, state)}"
     yield f"{main_target(state).upper()} {target_words(main_target(state), state)}; {present_names(state)}"
     yield f"way back: {way_back(state, {})}"
+    for line in standing(state):
+        yield f"on: {text.clean(line)}"
     for words in window_words(state, settings):
         yield f"window: {words}"
     for step, alarm in alarms(state):
@@ -138,6 +141,7 @@ def _document(directory: Path, runbook: Runbook, state: RunState, settings: Sett
         "events": state.last,
         "journal_sha256": journal_sha256(directory),
         "way_back": way_back(state, {}),
+        "standing": standing(state),
         "window": _window(state),
         "alarms": [
             {"step": step, **alarm.model_dump(include={"name", "what", "advice"})} for step, alarm in alarms(state)

@@ -8,6 +8,7 @@ from datetime import datetime
 from textual.content import Content
 
 from core.runbook.checklists import waiting_lines
+from core.runbook.end_maintenance import standing
 from core.runbook.gates import reports
 from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import RunState, StepState, StepStatus
@@ -118,6 +119,7 @@ def step_detail(
     if through:
         section("It said", said)
     if task.downtime or task.number == summary.task_of(WINDOW_STEP):
+        section("On now", [(line, style.WARN) for line in standing(state)])
         section("The window", [(line, "") for line in summary.window_words(state, settings)])
     times = summary.times_words(task_time(task, state, now))
     section("The task", [(f"why: {task.why}", ""), (f"leaves: {task.output}", ""), *((line, "") for line in times)])
