@@ -82,6 +82,7 @@ class Watch:
         self.began = asyncio.get_running_loop().time()
         wanted = self.context.settings.monitor
         await _all_of(look.look() for look in looks)
+        await self._record()
         left = wanted.duration.total_seconds() - self.elapsed
         if left > 0:
             with suppress(TimeoutError):
