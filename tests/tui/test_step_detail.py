@@ -71,8 +71,8 @@ def test_a_running_deploy_shows_how_it_stands() -> None:
 def test_what_maintenance_has_set_is_told_until_it_is_taken_back() -> None:
     client = scenario.new_client()
     scenario.opened(client)
-    held = {"maintenance": ["srv-1"], "variables": {}, "suspended": ["srv-2"], "auto_deploy": []}
-    fence = {"database": "shop", "statements": [], "lifts": [], "left": [], "acl": ""}
+    held: Json = {"maintenance": ["srv-1"], "variables": {}, "suspended": ["srv-2"], "auto_deploy": []}
+    fence: Json = {"database": "shop", "statements": [], "lifts": [], "left": [], "acl": ""}
     client.say(
         e.FactRecorded(step="7.2", name=MAINTENANCE_HELD, value=held),
         e.FactRecorded(step="7.2", name=FENCE_UP, value=fence),
