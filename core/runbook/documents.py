@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Document:
             ConfigurationError: it cannot be read or written.
             Refused: it was not agreed to, it has changed meanwhile, or its own marks or keys are not clear.
         """
-        file, text = self._rendered(context)
+        file, text = await self._rendered(context)
         told = self.left_alone(context.settings)
         for sentence in told:
             await context.say(sentence)
@@ -51,7 +52,7 @@ class Document:
         if text != file.text:
             title = f"Bring {file.path.name} up to date?"
             await write_when_agreed(context, title, (Rewrite(file, text),), details=(str(file.path), *told))
-            changes = difference(file.path, file.text, text)[2:]
+            changes = (await asyncio.to_thread(difference, file.path, file.text, text))[2:]
             added, removed = (sum(line.startswith(sign) for line in changes) for sign in "+-")
             said = f"{file.path.name} written: {counted(added, 'line')} added, {removed:,} removed"
         await _remember(context, file)
@@ -61,7 +62,7 @@ class Document:
         """Look whether the interrupted step had written it."""
         again = "It is safe to run again."
         try:
-            file, text = self._rendered(context)
+            file, text = await self._rendered(context)
         except (ConfigurationError, Refused) as error:
             return Reconciled("failed", f"It was interrupted. {error.what} {again}")
         if text != file.text:
@@ -72,12 +73,13 @@ class Document:
     def _path(self, settings: Settings) -> Path | None:
         return getattr(settings.documents, self.setting)
 
-    def _rendered(self, context: StepContext) -> tuple[ProjectFile, str]:
+    async def _rendered(self, context: StepContext) -> tuple[ProjectFile, str]:
         path = self._path(context.settings)
         if path is None:
             raise ConfigurationError("No such document is configured.", advice=f"Set {self.setting} under [documents].")
-        file = read_project_file(path, f"{self.setting} under [documents]")
-        return file, self.render(file, context.state, context.settings)
+        # Off the loop: a large document takes its time to parse.
+        file = await asyncio.to_thread(read_project_file, path, f"{self.setting} under [documents]")
+        return file, await asyncio.to_thread(self.render, file, context.state, context.settings)
 
 
 def _tracker(file: ProjectFile, state: RunState, settings: Settings) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import ConfigurationError, Refused
 
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 1024 * 1024
 """A document of more is not one that people keep by hand."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,7 +40,9 @@ async def write_when_agreed(
         Refused: it was not agreed to, or a document has changed meanwhile.
         ConfigurationError: a document cannot be written; those before it in order are.
     """
-    shown = [line for r in rewrites for line in difference(r.file.path, r.file.text, r.text)]
+    shown: list[str] = []
+    for rewrite in rewrites:
+        shown += await asyncio.to_thread(difference, rewrite.file.path, rewrite.file.text, rewrite.text)
     if len(shown) > MOST_LINES or any(len(line) > LONGEST_LINE for line in shown):
         await context.file("difference.diff", "\n".join(shown).encode())
         more = len(shown) - MOST_LINES
@@ -60,6 +63,6 @@ async def write_when_agreed(
     for rewrite in rewrites:
         name = rewrite.file.path.name
         await context.file(f"{name}.before", rewrite.file.text.encode())
-        write_project_file(rewrite.file, rewrite.text)
+        await asyncio.to_thread(write_project_file, rewrite.file, rewrite.text)
         await context.file(name, rewrite.text.encode())
         await context.say(f"Wrote {rewrite.file.path}.")
