@@ -12,7 +12,7 @@ from datetime import datetime
 
 import asyncpg
 
-from core.errors import ConnectionFailed, HostingError, QueryFailed, Refused
+from core.errors import NOTHING_CHANGED, ConnectionFailed, HostingError, QueryFailed, Refused
 from core.events import Choice
 from core.hosting.factory import abilities_of
 from core.hosting.interface import Ability, Host
@@ -37,7 +37,12 @@ from core.runbook.words import counted
 from core.secrets.generate import new_password, new_role_name
 from core.secrets.keep import Kept
 from core.secrets.login import Login, is_accepted
-from core.secrets.role_password import prove, require_checked_passwords, set_role_password
+from core.secrets.role_password import (
+    prove,
+    require_checked_passwords,
+    require_may_set_password,
+    set_role_password,
+)
 from core.secrets.sessions import OldSession, end_sessions, old_sessions, out_of_reach
 from core.settings import Settings
 from core.settings.targets import TargetName
@@ -98,12 +103,13 @@ def _summary(rotation: Rotation) -> str:
     served = f"; it serves {' and '.join(progress.served)}, which share it" if len(progress.served) > 1 else ""
     variables = f", {counted(len(progress.variables), 'variable')} changed" if progress.variables else ""
     ended = f", {counted(progress.ended, 'old session')} ended" if progress.ended else ""
+    left = f", {counted(progress.left_open, 'old session')} left open" if progress.left_open else ""
     who = (
         rotation.new.user
         if rotation.new.user == rotation.old.user
         else f"{rotation.old.user}, now {rotation.new.user},"
     )
-    return f"the password of {who} is rotated and proved{served}{variables}{ended}"
+    return f"the password of {who} is rotated and proved{served}{variables}{ended}{left}"
 
 
 # --- beginning and going on ---
@@ -128,6 +134,8 @@ async def _begun(context: StepContext, target: TargetName, host: Host, *, by_hos
     spec, identity = await context.target(target)
     old = present_login(spec)
     await require_checked_passwords(spec)
+    if not by_host:
+        await require_may_set_password(spec)
     served, elsewhere = await served_by(context, target)
     new = Login(new_role_name(old.user), old.password) if by_host else Login(old.user, new_password())
     progress = Progress(role=old.user, successor=new.user, served=served)
@@ -186,7 +194,14 @@ async def _agree(rotation: Rotation, host: Host, *, by_host: bool) -> None:
         details=details,
     )
     if chosen != ROTATE:
-        raise Refused("The rotation was not agreed to.", advice="Run the step again when it is.")
+        waiting = rotation.progress.variables
+        raise Refused(
+            "The rotation was not agreed to.",
+            state=f"{', '.join(waiting)} hold the new password already, which is not in force yet."
+            if waiting and not by_host
+            else NOTHING_CHANGED,
+            advice="Run the step again when it is: it goes on from there.",
+        )
 
 
 # --- over SQL ---
@@ -357,7 +372,7 @@ async def _end_old_sessions(rotation: Rotation, spec: ConnectionSpec) -> None:
     )
     if chosen != END:
         await context.say("They are left open: a leaked session lives until it ends by itself.")
-        await rotation.note(ended=0)
+        await rotation.note(ended=0, left_open=len(found))
         return
     try:
         connection = await connect(spec)

@@ -44,6 +44,7 @@ class Progress(BaseModel):
         to_deploy: services that do not know it yet.
         altered_at: by the server's clock, when the new password came into force; sessions from before are of the old one.
         ended: sessions that were ended; None while that was not decided.
+        left_open: sessions opened with the old login that were left open.
         proved: whether the new login was let in and the old one refused.
     """
 
@@ -56,6 +57,7 @@ class Progress(BaseModel):
     to_deploy: tuple[str, ...] = ()
     altered_at: datetime | None = None
     ended: int | None = None
+    left_open: int = 0
     proved: bool = False
 
 

@@ -14,6 +14,7 @@ from core.runbook.model import StepContext
 from core.runbook.rotate_key import can_check_keys
 from core.runbook.rotation import configured_password_holds, is_configured, progress_of
 from core.runbook.state import StepStatus
+from core.runbook.words import counted
 from core.secrets.keep import Kept
 from core.secrets.login import Login, is_accepted
 from core.secrets.role_password import prove
@@ -43,7 +44,10 @@ async def verify_rotation(context: StepContext) -> str:
     if unproved:  # the gate goes by the ticks then
         return f"the logins work; not proved: {'; '.join(unproved)}"
     await context.fact(CREDENTIALS_ROTATED, True)
-    return f"SELECT 1 answers with each new login, each old one is refused{stays}"
+    done = [progress for target in get_args(TargetName) if (progress := progress_of(context, target)) is not None]
+    left = max((progress.left_open for progress in done), default=0)
+    open_ = f"; {counted(left, 'session')} opened with an old one were left open" if left else ""
+    return f"SELECT 1 answers with each new login, each old one is refused{open_}{stays}"
 
 
 async def _verify(context: StepContext, target: TargetName, missing: list[str]) -> Sequence[str]:

@@ -43,6 +43,16 @@ async def require_checked_passwords(spec: ConnectionSpec) -> None:
         )
 
 
+async def require_may_set_password(spec: ConnectionSpec) -> None:
+    """Make sure that the role may set its own password, by doing so in a transaction that is rolled back.
+
+    Raises:
+        QueryFailed: the server refuses; nothing was changed.
+        ConnectionFailed: it could not be asked.
+    """
+    await _alter(spec, new_password(), rolled_back=True)
+
+
 async def set_role_password(spec: ConnectionSpec, password: SecretStr) -> Altered:
     """Set the password of the role that this login is, by a verifier computed here.
 
@@ -54,13 +64,19 @@ async def set_role_password(spec: ConnectionSpec, password: SecretStr) -> Altere
         ConnectionFailed: there is no connection; nothing was changed.
         QueryFailed: the server refused; nothing was changed.
     """
+    return await _alter(spec, password, rolled_back=False)
+
+
+async def _alter(spec: ConnectionSpec, password: SecretStr, *, rolled_back: bool) -> Altered:
     verifier = scram_verifier(password)
     if not _VERIFIER.fullmatch(verifier):
         raise ProofFailed("The verifier of the new password has not the shape that the server understands.")
     connection = await connect(spec, read_only=False)
     try:
         role = str(await connection.fetchval("SELECT session_user"))
+        await connection.execute("BEGIN READ WRITE")
         await connection.execute(f"ALTER ROLE {quote_identifier(role)} PASSWORD {quote_literal(verifier)}")
+        await connection.execute("ROLLBACK" if rolled_back else "COMMIT")
         return Altered(role, await connection.fetchval("SELECT clock_timestamp()"))
     except asyncpg.InsufficientPrivilegeError as error:
         raise QueryFailed(

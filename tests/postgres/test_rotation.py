@@ -17,7 +17,7 @@ from core.demo.hosting.host import LoopbackHost
 from core.demo.hosting.state import WEB, WORKER
 from core.demo.incident import APPLICATION, Incident
 from core.engine.targets import ConfiguredTargets, identified
-from core.errors import HostingError, ProofFailed, Refused
+from core.errors import HostingError, ProofFailed, QueryFailed, Refused
 from core.events import Json, Question, StepTicked
 from core.hosting.factory import host_of
 from core.hosting.interface import Ability, Host
@@ -34,7 +34,12 @@ from core.runbook.rotation import DONE, progress_of
 from core.runbook.verify_rotation import verify_rotation
 from core.secrets.keep import Kept
 from core.secrets.login import Login, is_accepted
-from core.secrets.role_password import prove, require_checked_passwords, set_role_password
+from core.secrets.role_password import (
+    prove,
+    require_checked_passwords,
+    require_may_set_password,
+    set_role_password,
+)
 from core.settings import Settings
 from tests.databases import Database, run_sync
 from tests.memory_host import MemoryHost
@@ -177,6 +182,24 @@ async def test_the_server_sees_a_verifier_only(database: Database) -> None:
         await connection.close()
 
 
+async def test_a_role_that_may_not_change_its_password_is_found_out_first(
+    database: Database, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await require_may_set_password(database.spec)
+    assert await accepts(database.spec, database.password)  # it was rolled back
+
+    async def refuse(spec: ConnectionSpec) -> None:
+        raise QueryFailed("The server does not let it.")
+
+    monkeypatch.setattr("core.runbook.rotate_password.require_may_set_password", refuse)
+    host = host_for(database.spec)
+    before = {owner: dict(values) for owner, values in host.values.items()}
+    with pytest.raises(QueryFailed):
+        await rotate_production(world(run, {"production": database.spec}, host))
+    assert host.values == before
+    assert Kept(run).empty
+
+
 async def test_without_agreement_nothing_happens(database: Database, run: Path) -> None:
     host = host_for(database.spec)
     before = {owner: dict(values) for owner, values in host.values.items()}
@@ -247,7 +270,7 @@ async def test_a_proof_that_does_not_hold(database: Database) -> None:
 async def test_old_sessions_may_stay(database: Database, run: Path) -> None:
     session = await database.connect()
     context = world(run, {"production": database.spec}, host_for(database.spec), taking(ROTATE, LEAVE_OPEN))
-    await rotate_production(context)
+    assert "1 old session left open" in await rotate_production(context)
     assert await session.fetchval("SELECT 1") == 1
     await session.close()
     assert any("left open" in line for line in context.state.step("0.0").log)

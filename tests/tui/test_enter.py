@@ -45,6 +45,7 @@ async def test_a_secret_is_masked_while_it_is_typed_and_given_by_enter() -> None
         assert "API key (masked as you type):" in on.text()
         assert SENTINEL not in on.text()
         assert "•" * len(SENTINEL) in on.text()
+        on.matches("enter_80x24")
         await on.press("enter")
         assert client.sent == [AnswerQuestion(question="q1", choice=e.ENTER, value=SecretStr(SENTINEL))]
         assert not isinstance(on.app.screen, Enter)

@@ -55,7 +55,7 @@ class Enter(Dialog[SecretStr]):
         self._hint()
 
     def _hint(self) -> None:
-        self.hint("enter gives it", "empty: nothing is entered", "esc not now")
+        self.hint("enter gives it", "empty: nothing", "esc not now")
 
     def draw_clock(self) -> None:
         if not self.query_one("#hint", Lines).text.startswith(TOO_QUICK[:9]):
