@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,11 +64,13 @@ class RestoreOptions:
         server: a login that may create databases, and a database to connect to meanwhile; None for a server of our own.
         jobs: connections of pg_restore.
         client_programs: directory of the programs to use; None to look for some that fit.
+        begun: told the directory of a server of our own, so that it can be cleared away after a crash.
     """
 
     server: ConnectionSpec | None = None
     jobs: int = 2
     client_programs: Path | None = None
+    begun: Callable[[Path], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,19 @@ class Restored:
 
 @contextlib.asynccontextmanager
 async def restored(
-    backup: Backup, options: RestoreOptions, *, purpose: str = PURPOSE, show: Show = lambda _: None
+    backup: Backup,
+    options: RestoreOptions,
+    *,
+    purpose: str = PURPOSE,
+    durable: bool = False,
+    show: Show = lambda _: None,
 ) -> AsyncGenerator[Restored]:
     """Restore into a scratch database that is dropped at the end of the block.
 
     On a server of our own the roles that the backup names are made first, and owners and privileges restored as well.
+
+    Args:
+        durable: whether a server of our own is to be as slow as one that is to lose nothing, for the sake of its times.
 
     Raises:
         Refused: there is no room, an extension is not available there, or no scratch database can be made.
@@ -107,7 +117,7 @@ async def restored(
     if own:
         require_space(scratch_server_directory(), room_for(backup.manifest), f"A restore of {backup.name}")
     content = backup.manifest.content
-    async with scratch_server(options.server) as server:
+    async with scratch_server(options.server, durable=durable, begun=options.begun) as server:
         await require_extensions(backup.manifest, server)
         owners = own and content is not None
         if owners and content is not None:

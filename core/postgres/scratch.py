@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,11 +61,19 @@ def scratch_server_directory() -> Path:
 
 
 @contextlib.asynccontextmanager
-async def scratch_server(server: ConnectionSpec | None) -> AsyncGenerator[ConnectionSpec, None]:
+async def scratch_server(
+    server: ConnectionSpec | None,
+    *,
+    durable: bool = False,
+    begun: Callable[[Path], Awaitable[None]] | None = None,
+) -> AsyncGenerator[ConnectionSpec, None]:
     """A server to make scratch databases on: the given one, or an embedded one that ends with the block.
 
     Args:
         server: a login that may create databases, and a database to connect to meanwhile; None for a server of our own.
+        durable: whether a server of our own writes as safely, and as slowly, as one that is not to lose anything.
+        begun: told the directory of a server of our own before it is started; `remove_scratch_server` clears it away after a
+            crash.
 
     Raises:
         EmbeddedServerError: our own could not be started.
@@ -75,7 +83,9 @@ async def scratch_server(server: ConnectionSpec | None) -> AsyncGenerator[Connec
         return
     directory = Path(tempfile.mkdtemp(prefix=SERVER_PREFIX, dir=scratch_server_directory()))
     try:
-        embedded = await EmbeddedServer.start(directory, settings=EMBEDDED_SETTINGS)
+        if begun is not None:
+            await begun(directory)
+        embedded = await EmbeddedServer.start(directory, settings={} if durable else EMBEDDED_SETTINGS)
         try:
             yield ConnectionSpec(
                 embedded.host,
@@ -89,6 +99,23 @@ async def scratch_server(server: ConnectionSpec | None) -> AsyncGenerator[Connec
             await to_the_end(embedded.stop("immediate"))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+async def remove_scratch_server(directory: Path) -> bool:
+    """Stop a server of our own that a crash has left behind, and remove it. Returns whether there was one.
+
+    Raises:
+        EmbeddedServerError: it does not stop.
+    """
+    if directory.parent != scratch_server_directory() or not directory.name.startswith(SERVER_PREFIX):
+        return False
+    if not directory.is_dir():
+        return False
+    if (directory / "PG_VERSION").exists():
+        embedded = await EmbeddedServer.start(directory, settings=EMBEDDED_SETTINGS)  # or attach to it
+        await embedded.stop("immediate")
+    shutil.rmtree(directory, ignore_errors=True)
+    return True
 
 
 @contextlib.asynccontextmanager

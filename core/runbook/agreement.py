@@ -19,7 +19,7 @@ from core.runbook.conversion_report import tally_lines
 from core.runbook.model import StepContext
 from core.runbook.planning import Planned, clone_of_run, plan_conversion, show_inspection
 from core.runbook.questions import ACCEPT, CHOOSE, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, Words
-from core.settings.targets import TargetName
+from core.settings.targets import WorkingName
 
 
 def refuse_blockers(plan: Plan) -> None:
@@ -38,7 +38,7 @@ def refuse_blockers(plan: Plan) -> None:
 
 
 async def plan_settled(
-    context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, request: ScopeRequest
+    context: StepContext, target: WorkingName, spec: ConnectionSpec, identity: Identity, request: ScopeRequest
 ) -> Planned:
     """Plan, and ask what the request leaves open: what becomes of columns that reference without a foreign key, and of
     functions that will fail and can be repaired.
@@ -64,7 +64,7 @@ async def plan_settled(
 
 
 async def _soft_references_settled(
-    context: StepContext, target: TargetName, planned: Planned, request: ScopeRequest
+    context: StepContext, target: WorkingName, planned: Planned, request: ScopeRequest
 ) -> ScopeRequest:
     scope = planned.plan.scope
     answer = await _ask(context, target, questions.soft_references(target, scope))
@@ -76,7 +76,7 @@ async def _soft_references_settled(
     return replace(request, soft_references="all" if answer == RETYPE else "none")
 
 
-async def _is_to_retype(context: StepContext, target: TargetName, soft: SoftReference) -> bool:
+async def _is_to_retype(context: StepContext, target: WorkingName, soft: SoftReference) -> bool:
     answer = await _ask(context, target, questions.soft_reference(target, soft))
     if answer not in (RETYPE, LEAVE):
         raise _soft_references_undecided()
@@ -91,7 +91,7 @@ def _soft_references_undecided() -> Refused:
 
 
 async def _repairs_settled(
-    context: StepContext, target: TargetName, planned: Planned, request: ScopeRequest
+    context: StepContext, target: WorkingName, planned: Planned, request: ScopeRequest
 ) -> ScopeRequest:
     answer = await _ask(context, target, questions.function_repairs(target, planned.plan))
     if answer == CHOOSE:
@@ -106,7 +106,7 @@ async def _repairs_settled(
     return replace(request, repair_functions=(bodies.ALL,) if answer == REPAIR else ())
 
 
-async def _is_to_repair(context: StepContext, target: TargetName, repair: Repair) -> bool:
+async def _is_to_repair(context: StepContext, target: WorkingName, repair: Repair) -> bool:
     answer = await _ask(context, target, questions.function_repair(target, repair))
     if answer not in (REPAIR, KEEP):
         raise _undecided()
@@ -121,7 +121,7 @@ def _undecided() -> Refused:
 
 
 async def accept_warnings(
-    context: StepContext, target: TargetName, warnings: Sequence[PlanWarning]
+    context: StepContext, target: WorkingName, warnings: Sequence[PlanWarning]
 ) -> tuple[PlanWarning, ...]:
     """The warnings, all of them accepted: by the settings, or by the operator now.
 
@@ -142,7 +142,7 @@ async def accept_warnings(
 
 async def confirm(
     context: StepContext,
-    target: TargetName,
+    target: WorkingName,
     expected: Estimate,
     *,
     accepted: Sequence[PlanWarning],
@@ -172,7 +172,7 @@ async def confirm(
 
 async def ask_commit(
     context: StepContext,
-    target: TargetName,
+    target: WorkingName,
     expected: Estimate,
     proof: Proof,
     tallies: Iterable[Tally],
@@ -190,7 +190,7 @@ async def ask_commit(
 
 
 async def ask_review(
-    context: StepContext, target: TargetName, expected: Estimate, dropped: Sequence[str], checked: Sequence[str]
+    context: StepContext, target: WorkingName, expected: Estimate, dropped: Sequence[str], checked: Sequence[str]
 ) -> str:
     """Whether to go on after phase 2; unanswered, it is ROLLBACK when the limit has passed."""
     words = questions.review(target, expected, dropped, checked)
@@ -200,7 +200,7 @@ async def ask_review(
 
 async def _ask(
     context: StepContext,
-    target: TargetName,
+    target: WorkingName,
     words: Words,
     *,
     plan: str | None = None,

@@ -25,7 +25,7 @@ from core.errors import BackupError, HostingError, PgrecastError, Refused
 from core.events import Json, Reading
 from core.hosting.interface import Ability, Export, Host
 from core.postgres.connect import ConnectionSpec, connect
-from core.postgres.scratch import Leftover, drop_leftover, leftovers
+from core.postgres.scratch import Leftover, drop_leftover, leftovers, remove_scratch_server
 from core.runbook.facts import (
     BACKUP_STORED,
     BACKUP_TAKEN,
@@ -35,6 +35,7 @@ from core.runbook.facts import (
     MANIFEST_FILE,
     RESTORE_FILE,
     RESTORE_SECONDS,
+    SCRATCH_SERVER,
     VERIFICATION_FILE,
 )
 from core.runbook.model import Reconciled, StepContext
@@ -271,7 +272,11 @@ async def restore_options(context: StepContext) -> RestoreOptions:
     """Where and how the settings want scratch restores."""
     wanted = context.settings.backup
     server = (await context.target("test"))[0] if wanted.restore == "test" else None
-    return RestoreOptions(server, wanted.jobs, context.settings.check.client_programs)
+
+    async def begun(directory: Path) -> None:
+        await context.fact(SCRATCH_SERVER, str(directory))
+
+    return RestoreOptions(server, wanted.jobs, context.settings.check.client_programs, begun)
 
 
 async def look_at_changes(context: StepContext) -> str:
@@ -379,14 +384,23 @@ async def _end_sessions(context: StepContext, name: str) -> int:
 
 
 async def reconcile_restoring(context: StepContext) -> Reconciled:
-    """Drop the scratch databases that an interrupted restore has left on the test database's server."""
+    """Clear away what an interrupted restore has left: a server of our own, or databases on the test database's server."""
+    said = await clear_scratch(context)
+    return Reconciled("failed", f"It was interrupted; production is not touched by it. {said}Run it again.")
+
+
+async def clear_scratch(context: StepContext) -> str:
+    """Remove what restores of the step's last attempt have left. Returns what is to be said of it, in a sentence."""
     begun = context.state.step(context.step).started
-    dropped: list[str] = []
+    removed: list[str] = []
+    if isinstance(directory := context.state.facts.get(SCRATCH_SERVER), str):
+        if await remove_scratch_server(Path(directory)):
+            removed.append(f"the scratch server in {directory}")
+        await context.fact(SCRATCH_SERVER, None)
     if context.settings.backup.restore == "test" and begun is not None:
         spec, _ = await context.target("test")
-        dropped = await drop_scratch_since(spec, begun)
-    said = f" Dropped what it had left: {', '.join(dropped)}." if dropped else ""
-    return Reconciled("failed", f"It was interrupted; production is not touched by it.{said} Run it again.")
+        removed += await drop_scratch_since(spec, begun)
+    return f"Removed what it had left: {', '.join(removed)}. " if removed else ""
 
 
 async def drop_scratch_since(server: ConnectionSpec, begun: datetime) -> list[str]:

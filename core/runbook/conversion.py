@@ -38,7 +38,7 @@ from core.runbook.questions import COMMIT
 from core.runbook.staged import STAGED, approach, review
 from core.runbook.window import chosen_window
 from core.settings import Settings
-from core.settings.targets import TargetName
+from core.settings.targets import WorkingName
 
 Outcome = Literal["committed", "rolled_back"]
 
@@ -118,7 +118,7 @@ def scope_request(settings: Settings) -> ScopeRequest:
 
 async def convert(
     context: StepContext,
-    target: TargetName,
+    target: WorkingName,
     request: ScopeRequest,
     *,
     prepare: Prepare | None = None,
@@ -136,7 +136,7 @@ async def convert(
 
 async def carry_out(
     context: StepContext,
-    target: TargetName,
+    target: WorkingName,
     spec: ConnectionSpec,
     planned: Planned,
     *,
@@ -172,7 +172,7 @@ async def carry_out(
 
 async def _run(
     context: StepContext,
-    target: TargetName,
+    target: WorkingName,
     spec: ConnectionSpec,
     planned: Planned,
     expected: Estimate,
@@ -283,7 +283,7 @@ def _after_commit(step: str, plan: Plan, cannot_undo: str) -> str:
     )
 
 
-def _deadline(context: StepContext, target: TargetName, plan: Plan) -> datetime | None:
+def _deadline(context: StepContext, target: WorkingName, plan: Plan) -> datetime | None:
     """When production's window ends; one that was overridden bounds nothing once it is over. A way back is not cut short."""
     window = chosen_window(context.state)
     if window is None or target != "production" or plan.goal is not None:
@@ -319,7 +319,7 @@ async def _end(conversion: Conversion, question: Awaitable[str]) -> NeedsPerson 
     return None
 
 
-def _planned_event(context: StepContext, target: TargetName, planned: Planned) -> ConversionPlanned:
+def _planned_event(context: StepContext, target: WorkingName, planned: Planned) -> ConversionPlanned:
     plan, catalog = planned.plan, planned.catalog
     columns: dict[int, int] = {}
     for column in plan.scope.columns:

@@ -56,7 +56,7 @@ from core.runbook.questions import CANCEL, STOP
 from core.runbook.words import counted, span
 from core.settings import Settings
 from core.settings.alembic import AlembicSettings
-from core.settings.targets import TargetName
+from core.settings.targets import WorkingName
 
 STAMP, MIGRATE = "stamp", "migrate"
 PROJECT_PYTHONS = (".venv/bin/python", "venv/bin/python")
@@ -111,9 +111,14 @@ async def locate_production(context: StepContext) -> str:
 
 async def migrate_test(context: StepContext) -> str:
     """On the test database: stamp what is proved, clear the way, run every pending revision."""
+    return await rehearse_migrations(context, "test")
+
+
+async def rehearse_migrations(context: StepContext, target: WorkingName) -> str:
+    """Stamp what is proved, clear the way, run every pending revision, and remember with which commit of the project."""
     await context.fact(REHEARSED_COMMIT, await commit_of_project(context.settings.alembic))
-    await _stamp(context, "test")
-    return await migrate(context, "test", MIGRATED_TEST)
+    await _stamp(context, target)
+    return await migrate(context, target, MIGRATED_TEST)
 
 
 async def stamp_production(context: StepContext) -> str:
@@ -124,7 +129,7 @@ async def stamp_production(context: StepContext) -> str:
 # --- their parts -------------------------------------------------------------------------------------------------------
 
 
-async def located(context: StepContext, target: TargetName) -> tuple[Survey, ConnectionSpec, Identity]:
+async def located(context: StepContext, target: WorkingName) -> tuple[Survey, ConnectionSpec, Identity]:
     """Survey the target, show what is found, and leave the report as evidence."""
     spec, identity = await context.target(target)
     project = application_project(context.settings.alembic)
@@ -145,14 +150,14 @@ async def located(context: StepContext, target: TargetName) -> tuple[Survey, Con
     return found, spec, identity
 
 
-def _converted(context: StepContext, target: TargetName) -> tuple[TypePair, ...]:
+def _converted(context: StepContext, target: WorkingName) -> tuple[TypePair, ...]:
     """The types that this run has exchanged on the target: columns that the conversion has left are no drift."""
     committed = [c for c in context.state.conversions.values() if c.target == target and c.outcome == "committed"]
     types = scope_request(context.settings).types
     return (TypePair(types.source, types.target),) if committed else ()
 
 
-async def _stamp(context: StepContext, target: TargetName) -> str:
+async def _stamp(context: StepContext, target: WorkingName) -> str:
     found, spec, identity = await located(context, target)
     location, table = found.location, found.replay.graph.version_table
     if location.verdict is Verdict.AGREES:
@@ -166,7 +171,7 @@ async def _stamp(context: StepContext, target: TargetName) -> str:
 
 
 async def _which(
-    context: StepContext, target: TargetName, spec: ConnectionSpec, found: Survey
+    context: StepContext, target: WorkingName, spec: ConnectionSpec, found: Survey
 ) -> tuple[tuple[str, ...], str | None]:
     """The rows to stamp, confirmed by the typed name, and the reason where nothing proves them."""
     location = found.location
@@ -197,14 +202,14 @@ async def _which(
     return rows, None if location.rows is not None else f"the operator's answer: {consequence}"
 
 
-async def _remember(context: StepContext, target: TargetName, done: Stamped) -> None:
+async def _remember(context: StepContext, target: WorkingName, done: Stamped) -> None:
     stamps: dict[str, Json] = {**(context.state.facts.get(STAMPED) or {})}
     stamps[target] = {"old": _plain(done.old.rows), "new": _plain(done.new.rows)}
     await context.fact(STAMPED, stamps)
 
 
 async def migrate(
-    context: StepContext, target: TargetName, fact: str, *, first: Callable[[], Awaitable[object]] | None = None
+    context: StepContext, target: WorkingName, fact: str, *, first: Callable[[], Awaitable[object]] | None = None
 ) -> str:
     """Run the target's pending revisions from here; `first` is done once that is confirmed.
 
@@ -254,7 +259,7 @@ async def _show_sql(context: StepContext, project: ApplicationProject, revisions
 
 
 async def cleared(
-    context: StepContext, target: TargetName, spec: ConnectionSpec, identity: Identity, found: Survey, then: str
+    context: StepContext, target: WorkingName, spec: ConnectionSpec, identity: Identity, found: Survey, then: str
 ) -> None:
     """Ask, by the typed name, to go on; and move what is in the pending revisions' way, if anything is."""
     in_the_way = clearable(found.location)
@@ -290,7 +295,7 @@ async def cleared(
 
 async def _upgraded(
     context: StepContext,
-    target: TargetName,
+    target: WorkingName,
     project: ApplicationProject,
     spec: ConnectionSpec,
     identity: Identity,

@@ -25,7 +25,7 @@ from core.runbook.model import StepContext
 from core.runbook.planning import Planned
 from core.runbook.questions import GO_ON
 from core.runbook.words import counted
-from core.settings.targets import TargetName
+from core.settings.targets import WorkingName
 
 DYNAMIC: Final = "A"
 ENUMERATED: Final = "B"
@@ -41,7 +41,7 @@ def approach(context: StepContext) -> str:
 
 
 async def review(
-    context: StepContext, target: TargetName, planned: Planned, expected: Estimate, conversion: Conversion
+    context: StepContext, target: WorkingName, planned: Planned, expected: Estimate, conversion: Conversion
 ) -> None:
     """Approach C's pause: show what phase 2 has dropped, and go on or roll back.
 

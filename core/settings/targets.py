@@ -12,6 +12,8 @@ from core.settings.base import Section
 from core.settings.passwords import Wanted, read_command, read_file
 
 TargetName = Literal["production", "test"]
+WorkingName = Literal["production", "test", "copy"]
+"""What a conversion works on: a target, or the copy of production that a rehearsal restores from the backup."""
 URL_VARIABLES: Mapping[TargetName, str] = {"production": "DATABASE_URL", "test": "DATABASE_URL_TEST"}
 """Variables that stand in for a target's url, as applications set them; in these a password is allowed."""
 

@@ -28,6 +28,7 @@ from core.runbook.conversion_state import UNDO
 from core.runbook.facts import REPORT_FILE
 from core.runbook.one_step import STEP
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, ROLLBACK
+from core.runbook.rehearse import ON_TEST
 from core.runbook.state import ConversionState, RunState, StepState
 from core.settings import Settings
 from tui import text
@@ -163,6 +164,8 @@ def answers(given: argparse.Namespace) -> Callable[[Question], Answer]:
 
     def answer(question: Question) -> Answer:
         offered = {choice.name: choice for choice in question.choices}
+        if ON_TEST in offered:
+            return Answer(ON_TEST)
         if CONVERT in offered:
             return Answer(CONVERT, given.confirm)
         if COMMIT in offered:

@@ -27,6 +27,7 @@ from core.runbook.model import Step, Task
 from core.runbook.prepare_window import ARRIVED, TEAM
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
+from core.runbook.rehearse import ON_TEST
 from core.runbook.rewriting import WRITE
 from core.runbook.rotate_password import END as END_SESSIONS
 from core.runbook.rotate_password import ROTATE
@@ -55,6 +56,7 @@ CHOICES = (
     LEAVE,
     REPAIR,
     DYNAMIC,
+    ON_TEST,
     STAMP,
     MIGRATE,
     WRITE,

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL
 from core.runbook.gates import REHEARSE
-from core.runbook.migrations import has_project, migrate_test
+from core.runbook.migrations import has_project
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.rehearse import rehearse, verify_foreign_keys
+from core.runbook.rehearsal_copy import reconcile_rehearsal
+from core.runbook.rehearse import migrate_rehearsed, rehearse, verify_foreign_keys
 from core.runbook.ways_back import undo_step
 
 TASK = Task(
@@ -28,8 +29,13 @@ TASK = Task(
                 "After the typed confirmation it converts, in one transaction, and proves the result.",
                 "Review the result. If it is right: COMMIT. If not: ROLLBACK.",
                 "The time of every statement is kept for production's estimate.",
+                (
+                    "Once a backup is verified (step 3.2), a copy restored from it can be taken instead: production's true size. "
+                    "Its foreign keys are counted, and its migrations run, in the same step; then it is dropped."
+                ),
             ),
             action=rehearse,
+            reconcile=reconcile_rehearsal,
             gates=REHEARSE,
         ),
         Step(
@@ -53,7 +59,7 @@ TASK = Task(
                 "alembic upgrade head",
                 "Expected: the migrations up to the head succeed.",
             ),
-            action=migrate_test,
+            action=migrate_rehearsed,
             requires=has_project,
         ),
     ),
