@@ -16,6 +16,12 @@ exit status:
   5  committed, and something after it needs a person
 """
 
+ON_ITS_OWN = (
+    "The run's engine does the work, in a process of its own. When the terminal is lost it goes on, and is answered as told here. "
+    "Ctrl-C stops it as long as its transaction is not open; afterwards it leaves, with status 4: the console (pgrecast --run DIR) "
+    "shows it, stops it, and answers whether to COMMIT; unanswered it rolls back."
+)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole grammar; each command's defaults carry `command`, the name that `tui.cli` dispatches on."""
@@ -76,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _json(plan)
 
     convert = _command(commands, "convert", "a conversion")
+    convert.epilog = ON_ITS_OWN
     _target(convert)
     _scope(convert)
     convert.add_argument("--confirm", metavar="DBNAME", help="the database's name, typed as the confirmation")
