@@ -288,12 +288,43 @@ async def test_a_plan_shows_what_it_repairs_as_differences(command: CommandLine,
     assert set(added) == {
         'policy "own deals" on deals', "view root", "function keep_owner()", "function transfer(heir uuid)",
     }  # fmt: skip
-    assert "owner = ((current_setting('app.me'::text))::uuid)::text" in "".join(
-        added['policy "own deals" on deals']
-    )
+    assert "owner = ((current_setting('app.me'::text))::uuid)::text" in "".join(added['policy "own deals" on deals'])
     assert "'00000000-0000-0000-0000-000000000001'::uuid)::text" in "".join(added["view root"])
     assert added["function keep_owner()"] == ["IF NEW.owner = (fallback)::text THEN"]
     printed = command.run(*arguments).stdout
     for repair in plan["repairs"]:
         assert f"REPAIR {repair['object']}: {repair['reason']}" in printed
         assert all(f"  {line}" in printed.splitlines() for line in repair["diff"].splitlines())
+
+
+async def test_what_references_without_a_foreign_key_is_shown_with_its_evidence(
+    command: CommandLine, database: Database
+) -> None:
+    connection = await database.connect()
+    await connection.execute(
+        "CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid()); INSERT INTO users SELECT FROM generate_series(1, 20);"
+        "CREATE TABLE log (n int, subject uuid, user_id uuid); CREATE VIEW v AS SELECT n FROM log JOIN users ON id = user_id;"
+        "INSERT INTO log SELECT 1, id, gen_random_uuid() FROM users"
+    )
+    await connection.close()
+    printed = command.run("plan", "--dsn", database.dsn, "--exclude", "log.user_id", "--soft-references", "all").stdout
+    assert (
+        "RETYPED log.subject: seems to reference a key: it is of the keys' type, uuid; 20 of 20 sampled values"
+        in printed
+    )
+    assert "  if left: It stays uuid" in printed
+    assert "  if retyped: It becomes character varying(36)" in printed
+    found = {soft["name"]: soft for soft in command.facts("plan", "--dsn", database.dsn)["soft_references"]}
+    assert {name: soft["is_reference"] for name, soft in found.items()} == {"log.subject": True, "log.user_id": True}
+    assert [evidence["kind"] for evidence in found["log.user_id"]["evidence"]] == ["type", "name", "use", "values"]
+    asked = command.run(
+        "convert", "--dsn", database.dsn, "--confirm", database.name, "--rollback", "--soft-references", "ask"
+    )
+    assert asked.returncode == 3
+    assert "Not decided, whether to retype" in asked.stderr
+    done = command.facts(
+        "convert", "--dsn", database.dsn, "--confirm", database.name, "--commit", "--soft-references", "all"
+    )
+    assert done["outcome"] == "committed"
+    after = command.facts("plan", "--dsn", database.dsn, status=3)
+    assert set(after["already_converted"]) >= {"users.id", "log.user_id"}

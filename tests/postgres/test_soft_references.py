@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from core.demo.incident import Incident
+from core.postgres.catalog import Function
 from core.postgres.connect import connect
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.inspect import inspect
 from core.retype.model import ScopeRequest, SoftReference
-from core.retype.names import find_column
+from core.retype.names import column_name, find_column
 from core.retype.plan_document import plan_document
 from core.retype.soft_references import samples
+from core.retype.soft_references.comparisons import find_comparisons
 from core.runbook.planning import Planned
+from tests.catalogs import CatalogBuilder
 from tests.conversions import convert, make_plan_of
-from tests.databases import Database
+from tests.databases import Database, Server
 
 SHOP = """
 CREATE DOMAIN ident AS uuid;
@@ -203,3 +206,47 @@ async def test_an_id_of_another_system_is_not_taken(incident: Incident) -> None:
     soft = the(plan, "financial_connections.external_tenant_id")
     assert (soft.is_reference, soft.chosen) == (False, False)
     assert "is in a key" in values_of(soft)
+
+
+async def test_every_view_and_function_of_the_servers_own_can_be_read(server: Server) -> None:
+    """Texts of all kinds, none of them ours: whatever is in them, it is read or passed over."""
+    connection = await server.connect()
+    builder = CatalogBuilder()
+    for row in await connection.fetch(
+        "SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, "
+        "CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) END AS query, ARRAY(SELECT attname::text || ' oid' "
+        "FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 ORDER BY attnum) AS columns "
+        "FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v') ORDER BY c.oid"
+    ):
+        kind = row["kind"].decode()
+        relation = builder.table(row["name"], *row["columns"], schema=row["schema"], kind=kind, primary=())
+        if row["query"]:
+            builder.define(relation, row["query"])
+    for n, row in enumerate(
+        await connection.fetch(
+            "SELECT p.proname AS name, p.prosrc AS body, l.lanname AS language FROM pg_proc AS p "
+            "JOIN pg_language AS l ON l.oid = p.prolang WHERE l.lanname IN ('sql', 'plpgsql')"
+        )
+    ):
+        function = Function(n, schema="pg_catalog", name=row["name"], language=row["language"], body=row["body"])
+        builder.functions.append(function)
+    await connection.close()
+    catalog = builder.build()
+    tables = [column.key for column in catalog.columns if catalog.relation[column.relation].kind == "r"]
+    found = {
+        (column_name(catalog.column[c.one]), column_name(catalog.column[c.other]), c.where)
+        for c in find_comparisons(catalog, tables)
+    }
+    pair = ("pg_catalog.pg_tablespace.oid", "pg_catalog.pg_class.reltablespace", "view pg_catalog.pg_indexes")
+    assert pair in found
+    assert len(found) > 300
+
+
+async def test_many_columns_share_the_values_that_are_looked_for(database: Database) -> None:
+    columns = ", ".join(f"c{n} uuid DEFAULT gen_random_uuid()" for n in range(200))
+    await execute(
+        database,
+        f"CREATE TABLE users (id uuid PRIMARY KEY, {columns});"
+        "INSERT INTO users SELECT gen_random_uuid() FROM generate_series(1, 60)",
+    )
+    assert values_of(the(await planned(database.spec), "users.c7")) == "none of 25 sampled values is in a key"

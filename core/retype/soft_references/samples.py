@@ -15,6 +15,8 @@ from core.postgres.sql import qualified, quote_identifier
 from core.retype.names import column_name
 
 MOST_VALUES: Final = 100
+MOST_ALTOGETHER: Final = 5_000
+FEWEST_VALUES: Final = 10
 SECONDS_FOR_EACH: Final = 2.0
 SECONDS_IN_ALL: Final = 20.0
 _MOST_ROWS: Final = 2_000
@@ -64,24 +66,29 @@ async def sample_values(
     Args:
         connection: reads only; no transaction of its is disturbed.
         columns: of the type, of arrays of it, or of a domain over it.
-        keys: where to look; of the type, or of one that its text can be cast to.
+        keys: where to look, the likeliest first: what is found in one is not looked for in the next. Of the type, or of one
+            that its text can be cast to.
         type_text: the keys' type.
     """
+    columns = tuple(columns)
+    most = min(MOST_VALUES, max(FEWEST_VALUES, MOST_ALTOGETHER // max(1, len(columns))))
     sampler = _Sampler(connection, catalog, type_text)
     values: dict[ColumnKey, frozenset[str]] = {}
     failed: dict[ColumnKey, str] = {}
     for key in columns:
         try:
-            values[key] = await sampler.values_of(catalog.column[key])
+            values[key] = await sampler.values_of(catalog.column[key], most)
         except _NotRead as error:
             failed[key] = f"its values could not be looked at: {error}"
-    wanted = sorted(frozenset[str]().union(*values.values()))
+    wanted = set[str]().union(*values.values())
     present: dict[str, frozenset[str]] = {}
     missing: list[str] = []
     for key in keys if wanted else ():
         column = catalog.column[key]
         try:
-            present[column_name(column)] = await sampler.present_in(column, wanted)
+            found_here = await sampler.present_in(column, sorted(wanted))
+            present[column_name(column)] = found_here
+            wanted -= found_here
         except _NotRead as error:
             missing.append(f"{column_name(column)} could not be looked at: {error}")
     detail = "; ".join([*missing[:1], *([f"and {len(missing) - 1} others"] if len(missing) > 1 else [])])
@@ -107,7 +114,7 @@ class _Sampler:
         self.type = type_text
         self.ends = time.monotonic() + SECONDS_IN_ALL
 
-    async def values_of(self, column: Column) -> frozenset[str]:
+    async def values_of(self, column: Column, most: int) -> frozenset[str]:
         relation = self.catalog.relation[column.relation]
         table, name = qualified(relation.schema, relation.name), quote_identifier(column.name)
         value = f"unnest({name})" if column.type.endswith("[]") else name
@@ -119,7 +126,7 @@ class _Sampler:
             few = f"SELECT {value} AS value FROM {table}{place} WHERE {name} IS NOT NULL LIMIT {_MOST_ROWS}"  # noqa: S608
             found = await self._fetch(
                 f"SELECT DISTINCT value::{self.type}::text AS value FROM ({few}) AS few WHERE value IS NOT NULL "  # noqa: S608
-                f"LIMIT {MOST_VALUES}"
+                f"LIMIT {most}"
             )
             if found:
                 return found
