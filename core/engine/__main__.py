@@ -79,6 +79,8 @@ def _log_what_nobody_catches() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handler.addFilter(RedactingFilter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    # Each call to the host with its request's id, which the host's support asks for.
+    logging.getLogger("core.hosting").setLevel(logging.INFO)
 
     def log(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         logging.getLogger("pgrecast").critical("The engine has died", exc_info=(kind, error, trace))

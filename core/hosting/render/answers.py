@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, SecretStr, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from core.errors import HostingError
@@ -38,6 +38,14 @@ _STATES = {
 T = TypeVar("T")
 
 
+def _none_as_empty(told: object) -> object:
+    return () if told is None else told
+
+
+Many = Annotated[tuple[T, ...], BeforeValidator(_none_as_empty)]
+"""Some; an empty list may be told as null."""
+
+
 class _Told(BaseModel):
     """Whatever else an answer holds is ignored."""
 
@@ -49,7 +57,7 @@ class _Maintenance(_Told):
 
 
 class _ServiceDetails(_Told):
-    url: str = ""
+    url: str | None = None
     maintenance_mode: _Maintenance | None = None
 
 
@@ -59,11 +67,12 @@ class ToldService(_Told):
     type: str
     owner_id: str = ""
     suspended: str
-    auto_deploy: str = ""
-    service_details: _ServiceDetails = _ServiceDetails()
+    auto_deploy: str | None = None
+    service_details: _ServiceDetails | None = None
 
     def service(self) -> Service:
-        mode = self.service_details.maintenance_mode
+        details = self.service_details or _ServiceDetails()
+        mode = details.maintenance_mode
         return Service(
             id=self.id,
             name=self.name,
@@ -71,7 +80,7 @@ class ToldService(_Told):
             suspended=self.suspended == "suspended",
             maintenance=mode.enabled if mode else None,
             auto_deploy=self.auto_deploy == "yes" if self.auto_deploy else None,
-            url=self.service_details.url,
+            url=details.url or "",
         )
 
 
@@ -84,7 +93,7 @@ class ToldDeploy(_Told):
     id: str
     status: str
     commit: _Commit | None = None
-    trigger: str = ""
+    trigger: str | None = None
     created_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
 
@@ -111,8 +120,8 @@ class _Link(_Told):
 
 class ToldGroup(_Told):
     id: str
-    env_vars: tuple[ToldVariable, ...] = ()
-    service_links: tuple[_Link, ...] = ()
+    env_vars: Many[ToldVariable] = ()
+    service_links: Many[_Link] = ()
 
 
 class ToldCredential(_Told):
@@ -155,7 +164,7 @@ class _LogLine(_Told):
     id: str
     message: str
     timestamp: AwareDatetime
-    labels: tuple[_Label, ...] = ()
+    labels: Many[_Label] = ()
 
     def line(self) -> LogLine:
         labels = {label.name: label.value for label in self.labels}
@@ -166,9 +175,9 @@ class _LogLine(_Told):
 
 class ToldLogs(_Told):
     has_more: bool
-    next_start_time: str = ""
-    next_end_time: str = ""
-    logs: tuple[_LogLine, ...]
+    next_start_time: str | None = None
+    next_end_time: str | None = None
+    logs: Many[_LogLine]
 
 
 def read(answer: Answer, kind: type[T]) -> T:
@@ -177,11 +186,25 @@ def read(answer: Answer, kind: type[T]) -> T:
     Raises:
         HostingError: it is no JSON, cut off, or something else.
     """
+    return told_as(answer, _document(answer), kind)
+
+
+def read_many(answer: Answer, kind: type[T]) -> tuple[T, ...]:
+    """An answer as a list of what each should be.
+
+    Raises:
+        HostingError: it is no JSON, cut off, or something else.
+    """
+    document = _document(answer)
+    items = () if document is None else told_as(answer, document, list[Any])
+    return tuple(told_as(answer, item, kind) for item in items)
+
+
+def _document(answer: Answer) -> object:
     try:
-        document = json.loads(answer.body)
+        return json.loads(answer.body)
     except ValueError:
         raise unreadable(answer, "no JSON, or only a part of it") from None
-    return told_as(answer, document, kind)
 
 
 def told_as(answer: Answer, document: object, kind: type[T]) -> T:

@@ -35,6 +35,7 @@ from core.hosting.render.answers import (
     ToldService,
     ToldVariable,
     read,
+    read_many,
 )
 from core.hosting.render.download import download
 from core.hosting.render.failures import UNCHANGED, Refusal
@@ -179,6 +180,8 @@ class Render:
                 raise
 
     async def logs(self, services: Sequence[str], since: datetime, limit: int = 1000) -> tuple[LogLine, ...]:
+        if not services:
+            return ()
         owner = await self._owner_of(services[0])
         query = [("ownerId", owner), *(("resource", service) for service in services)]
         query += [("direction", "forward"), ("limit", str(LOG_PAGE))]
@@ -191,13 +194,13 @@ class Render:
             found |= new
             if not told.has_more or not new:
                 break
-            start, end = told.next_start_time or start, told.next_end_time
+            start, end = told.next_start_time or start, told.next_end_time or ""
         return tuple(sorted(found.values(), key=lambda line: line.at)[:limit])
 
     # --- the database ---
 
     async def credentials(self) -> tuple[Credential, ...]:
-        told = read(await self._get(f"{self._database()}/credentials"), list[ToldCredential])
+        told = read_many(await self._get(f"{self._database()}/credentials"), ToldCredential)
         return tuple(credential.credential() for credential in told)
 
     async def make_credential(self, username: str) -> None:
@@ -225,7 +228,7 @@ class Render:
                 raise
 
     async def exports(self) -> tuple[Export, ...]:
-        told = read(await self._get(f"{self._database()}/export"), list[ToldExport])
+        told = read_many(await self._get(f"{self._database()}/export"), ToldExport)
         found = [export.export() for export in told]
         for export in found:
             redactor.add(export.url)
@@ -328,7 +331,9 @@ class Render:
             if attempt:
                 await self._pause(FIND_INTERVAL)
             for told in await self._told_deploys(service, 20, after):
-                ours = told.trigger in ("", trigger) and (not commit or not told.commit or told.commit.id == commit)
+                ours = told.trigger in (None, "", trigger) and (
+                    not commit or not told.commit or told.commit.id == commit
+                )
                 if told.id not in known and ours:
                     return told.deploy()
         return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from core.hosting.render.answers import read, told_as, unreadable
+from core.hosting.render.answers import read_many, told_as, unreadable
 from core.hosting.render.transport import Query, Transport
 
 PAGE = 100
@@ -36,7 +35,7 @@ async def read_pages(
     while True:
         asked = [*query, ("limit", str(size)), *([("cursor", cursor)] if cursor else [])]
         answer = await transport.call("GET", path, query=asked, repeatable=True)
-        items = cast("list[Mapping[str, Any]]", read(answer, list[dict[str, Any]]))
+        items = read_many(answer, dict[str, Any])
         found += [told_as(answer, item.get(holds, item), kind) for item in items]
         cursor = str(items[-1].get("cursor") or "") if items else ""
         if len(items) < size or not cursor or (limit is not None and len(found) >= limit):
