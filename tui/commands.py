@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from core.engine.protocol import (
@@ -18,11 +20,13 @@ from core.engine.protocol import (
     UntickStep,
 )
 from core.events import ENTER, NOTHING, Choice, Question
-from core.runbook.checklists import waiting_lines
+from core.runbook.checklists.lines import waiting_lines
+from core.runbook.checklists.tick import STEP as CHECKLISTS
 from core.runbook.handover_texts import incident_update, shift_handover
-from core.runbook.model import GateReport, Step, Task
-from core.runbook.state import StepStatus
-from core.runbook.tick_checklists import STEP as CHECKLISTS
+from core.runbook.model import GateReport, Runbook, Step, Task
+from core.runbook.state import RunState, StepStatus
+from core.runbook.window_papers import message_to_rollback_team, message_to_stakeholders
+from core.settings import Settings
 from tui import summary
 from tui.copies import keep_copy
 from tui.dialogs.choose import Choose
@@ -44,8 +48,30 @@ TEXTS = (
         label="A shift handover",
         consequence="For who goes on: also what waits, failed, was overridden or only ticked.",
     ),
+    Choice(name="stakeholders", label="A message to stakeholders", consequence="When the service is away (step 6.2)."),
+    Choice(
+        name="rollback team",
+        label="A message to the rollback team",
+        consequence="When to be reachable, and by when to turn back (step 6.3).",
+    ),
 )
-_WRITTEN = {"incident update": incident_update, "shift handover": shift_handover}
+NO_WINDOW = "No window is chosen yet (step 6.1)."
+
+
+def _message(write: Callable[[RunState, tzinfo | None], str | None]) -> Callable[..., str]:
+    def written(runbook: Runbook, state: RunState, settings: Settings, now: datetime) -> str:
+        del runbook, now
+        return write(state, settings.window.zone) or NO_WINDOW
+
+    return written
+
+
+_WRITTEN = {
+    "incident update": incident_update,
+    "shift handover": shift_handover,
+    "stakeholders": _message(message_to_stakeholders),
+    "rollback team": _message(message_to_rollback_team),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,19 +20,16 @@ REMIND: Final = (timedelta(days=1), timedelta(hours=1))
 
 async def leave_papers(context: StepContext) -> None:
     """Write them anew from what is known by now; without a chosen window there are none."""
-    found = timetable(context.state)
-    if found is None:
-        return
     state, zone = context.state, context.settings.window.zone
-    database = _database(state)
     papers = {
-        CALENDAR_FILE: calendar_entry(found, state, database, datetime.now(UTC)),
-        STAKEHOLDERS_FILE: message_to_stakeholders(found, database, zone),
-        ROLLBACK_TEAM_FILE: message_to_rollback_team(found, database, zone, named_team(state)),
+        CALENDAR_FILE: calendar_entry(state, datetime.now(UTC)),
+        STAKEHOLDERS_FILE: message_to_stakeholders(state, zone),
+        ROLLBACK_TEAM_FILE: message_to_rollback_team(state, zone),
     }
     for name, text in papers.items():
-        path = await context.file(name, text.encode())
-        await context.say(f"{name}: {path}")
+        if text is not None:
+            path = await context.file(name, text.encode())
+            await context.say(f"{name}: {path}")
 
 
 def named_team(state: RunState) -> tuple[str, ...]:
@@ -41,13 +38,15 @@ def named_team(state: RunState) -> tuple[str, ...]:
     return tuple(str(name) for name in cast("list[object]", found)) if isinstance(found, list) else ()
 
 
-def calendar_entry(found: Timetable, state: RunState, database: str, now: datetime) -> str:
-    """The window as an iCalendar object (RFC 5545). A later one of the same run takes the place of an earlier one.
+def calendar_entry(state: RunState, now: datetime) -> str | None:
+    """The window as an iCalendar object (RFC 5545); None without one. A later one of the run takes an earlier one's place.
 
     Args:
-        state: the run's, by which the entry is known again.
         now: when it is written.
     """
+    found, database = timetable(state), _database(state)
+    if found is None:
+        return None
     event = _filled(
         Event(),
         uid=f"window-{state.run or 'run'}@pgrecast.invalid",
@@ -75,15 +74,18 @@ def _filled(component: C, **properties: object) -> C:
     return component
 
 
-def message_to_stakeholders(found: Timetable, database: str, zone: tzinfo | None) -> str:
-    """What everyone concerned is told: when the service is away, and for how long."""
+def message_to_stakeholders(state: RunState, zone: tzinfo | None) -> str | None:
+    """What everyone concerned is told: when the service is away, and for how long; None without a chosen window."""
+    found = timetable(state)
+    if found is None:
+        return None
     return "\n".join(
         (
             f"Subject: Planned maintenance, {found.window}",
             "",
             "Hello,",
             "",
-            f"the service on the database {database} is not available during this maintenance window:",
+            f"the service on the database {_database(state)} is not available during this maintenance window:",
             "",
             f"    {found.window.here_too(zone)}",
             "",
@@ -97,11 +99,14 @@ def message_to_stakeholders(found: Timetable, database: str, zone: tzinfo | None
     )
 
 
-def message_to_rollback_team(found: Timetable, database: str, zone: tzinfo | None, team: tuple[str, ...]) -> str:
-    """What those are told who take part in the way back."""
+def message_to_rollback_team(state: RunState, zone: tzinfo | None) -> str | None:
+    """What those are told who take part in the way back; None without a chosen window."""
+    found = timetable(state)
+    if found is None:
+        return None
     return "\n".join(
         (
-            f"Subject: Be reachable: conversion of {database}, {found.window}",
+            f"Subject: Be reachable: conversion of {_database(state)}, {found.window}",
             "",
             "Hello,",
             "",
@@ -109,7 +114,7 @@ def message_to_rollback_team(found: Timetable, database: str, zone: tzinfo | Non
             "",
             f"    {found.window.here_too(zone)}",
             "",
-            f"Named: {'; '.join(team) if team else 'nobody yet (step 6.3)'}.",
+            f"Named: {'; '.join(named_team(state)) or 'nobody yet (step 6.3)'}.",
             "",
             *_times(found),
             "",

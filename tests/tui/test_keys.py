@@ -276,6 +276,20 @@ async def test_copying_a_text_reaches_the_terminal_and_a_file(tmp_path: Path, mo
         assert client.sent == []
 
 
+async def test_the_windows_messages_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    client = ready()
+    async with stage(client) as on:
+        for number, words in enumerate(("No window is chosen yet", "Subject: Be reachable: conversion of")):
+            await on.press("y", "j", "j", "j")
+            await on.answer()
+            await on.pilot.pause(0.1)
+            assert on.app.clipboard.startswith(words), number
+            window = {"start": "2025-11-16T02:00:00+00:00", "end": "2025-11-16T04:00:00+00:00"}
+            client.say(e.FactRecorded(step="6.1", name="window.chosen", value=window))
+            await on.settle()
+
+
 async def test_a_copy_that_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import ConfigurationError, Refused, UsageError
-from core.events import FactRecorded, GateOverridden, Json, Question
+from core.events import FactRecorded, GateOverridden, Json, Question, TargetIdentified, TargetIdentity
 from core.redaction import redactor
 from core.retype.model import Plan
 from core.runbook import facts
@@ -27,7 +28,7 @@ from core.runbook.prepare_window import ARRIVED, OTHERS, TEAM, name_team, send_t
 from core.runbook.state import RunState
 from core.runbook.timetable import Timetable, expected, timetable
 from core.runbook.window import Window, chosen_window, proposed_windows, written_window
-from core.runbook.window_papers import calendar_entry, message_to_stakeholders
+from core.runbook.window_papers import calendar_entry, message_to_rollback_team, message_to_stakeholders
 from core.settings import Settings
 from core.settings.targets import TargetName
 from core.settings.window import WindowSettings
@@ -178,8 +179,11 @@ def test_the_windows_end_bounds_the_conversion_of_production(
 
 
 def test_the_calendar_entry_is_read_back() -> None:
-    found = Timetable(WINDOW, expected(state(RESTORE_SECONDS=720.0)))
-    written = calendar_entry(found, RunState(run="shop-20260306"), "shop; \n evil", NOON)
+    run = state(WINDOW_CHOSEN=WINDOW.fact, RESTORE_SECONDS=720.0)
+    identity = TargetIdentity(cluster="c", database_oid=1, database="shop; \n evil")
+    target = TargetIdentified(target="production", identity=identity, address="db", server="PostgreSQL 18")
+    written = calendar_entry(replace(run, run="shop-20260306", targets={"production": target}), NOON)
+    assert written is not None
     assert all(len(line.encode()) <= 75 for line in written.split("\r\n"))
     calendar: Any = icalendar.Calendar.from_ical(written)
     (event,) = calendar.walk("VEVENT")
@@ -191,9 +195,11 @@ def test_the_calendar_entry_is_read_back() -> None:
     assert len(calendar.walk("VALARM")) == 2
 
 
-def test_stakeholders_are_told_both_times() -> None:
-    found = Timetable(WINDOW, expected(RunState()))
-    assert "02:00 to 04:00 UTC (03:00 to 05:00 CET)" in message_to_stakeholders(found, "shop", BERLIN)
+def test_messages_tell_both_times_and_need_a_window() -> None:
+    for message in (message_to_stakeholders, message_to_rollback_team):
+        assert "02:00 to 04:00 UTC (03:00 to 05:00 CET)" in (message(state(WINDOW_CHOSEN=WINDOW.fact), BERLIN) or "")
+        assert message(RunState(), BERLIN) is None
+    assert calendar_entry(RunState(), NOON) is None
 
 
 # --- step 6.1 ----------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ TASK = Task(
             StepKind.MANUAL,
             (
                 "Tell everyone concerned, if there are active users.",
-                "Step 6.1 has written the text, message-stakeholders.txt, and the calendar entry, window.ics: copy them from its evidence.",
+                "Step 6.1 has written the text, message-stakeholders.txt (y copies it), and the calendar entry, window.ics: both are its evidence.",
             ),
         ),
         Step(
@@ -45,7 +45,7 @@ TASK = Task(
             StepKind.DECISION,
             (
                 "Name who is reachable during the window: the team of the settings ([window] team), or others.",
-                "Writes message-rollback-team.txt with their names and the latest moment to turn back: send it to them.",
+                "Writes message-rollback-team.txt with their names and the latest moment to turn back (y copies it): send it to them.",
             ),
             action=name_team,
         ),
