@@ -20,9 +20,9 @@ from core.events import (
     StepUnticked,
     TransactionEnded,
 )
+from core.runbook.checklists.tick import STEP, look_at, read_checklists
 from core.runbook.facts import CHECKLISTS_WAITING
 from core.runbook.model import Runbook
-from core.runbook.tick_checklists import STEP, look_at, read_checklists
 from core.settings import Settings
 
 CHANGES = (StepTicked, StepUnticked, StepFinished, StepFailed, StepReconciled, TransactionEnded)

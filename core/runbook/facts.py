@@ -160,7 +160,7 @@ MONITOR_COUNTS = "monitor.counts"
 DOCUMENTS_WRITTEN = "documents.written"
 """Paths of the documents that were brought up to date."""
 CHECKLISTS_WAITING = "checklists.waiting"
-"""Lines of the project's checklists whose box does not say what the run says, as `core.runbook.checklists.Line` has them."""
+"""Lines of the project's checklists whose box does not say what the run says, as `core.runbook.checklists.lines.Line` has them."""
 CHECKLISTS_TICKED = "checklists.ticked"
 """Lines that this run has ticked, in the same form: they are unticked with their step."""
 

@@ -13,11 +13,11 @@ from core.engine.protocol import AnswerQuestion, RunStep, TickStep, UntickStep
 from core.engine.thread import LocalClient
 from core.errors import ConfigurationError, Refused
 from core.runbook import facts
-from core.runbook.checklists import Waiting, boxes, look, waiting_lines, with_boxes
+from core.runbook.checklists.lines import Waiting, boxes, look, waiting_lines, with_boxes
+from core.runbook.checklists.tick import STEP, lines_wait, tick_checklists
 from core.runbook.recovery import RECOVERY
 from core.runbook.rewriting import WRITE
 from core.runbook.state import RunState, StepState, StepStatus
-from core.runbook.tick_checklists import STEP, lines_wait, tick_checklists
 from core.settings import Settings
 from tests.runs import OPENED, Recorded
 from tests.step_world import StepWorld, taking

@@ -11,8 +11,8 @@ from core import events as e
 from core.errors import ConfigurationError, Refused
 from core.events import Question
 from core.runbook import facts
-from core.runbook.documents import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS, Document
-from core.runbook.markdown_edit import marks, outline, with_section, with_values
+from core.runbook.documents.document import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS, Document
+from core.runbook.documents.edit import marks, outline, with_section, with_values
 from core.runbook.rewriting import WRITE
 from core.settings import Settings
 from core.settings.documents import DocumentsSettings

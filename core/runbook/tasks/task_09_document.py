@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.runbook.documents import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS
+from core.runbook.checklists.tick import CHECKLISTS
+from core.runbook.documents.document import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS
 from core.runbook.model import Step, StepKind, Task
 from core.runbook.run_report import write_run_report
-from core.runbook.tick_checklists import CHECKLISTS
 
 TASK = Task(
     number=9,

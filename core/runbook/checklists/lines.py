@@ -16,8 +16,8 @@ from markdown_it import MarkdownIt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.events import Json
+from core.runbook.checklists.likeness import Words, likeness, words_of
 from core.runbook.facts import CHECKLISTS_TICKED, CHECKLISTS_WAITING
-from core.runbook.likeness import Words, likeness, words_of
 from core.runbook.model import Runbook, Step
 from core.runbook.project_file import lines_of
 from core.runbook.state import RunState, StepStatus

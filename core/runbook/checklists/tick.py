@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import ConfigurationError
-from core.runbook.checklists import Line, Waiting, look, ticked_lines, waiting_lines, with_boxes
+from core.runbook.checklists.lines import Line, Waiting, look, ticked_lines, waiting_lines, with_boxes
 from core.runbook.facts import CHECKLISTS_TICKED, CHECKLISTS_WAITING
 from core.runbook.model import GateReport, Runbook, Step, StepContext, StepKind
 from core.runbook.project_file import ProjectFile, read_project_file
@@ -53,7 +53,7 @@ def _read(path: Path) -> ProjectFile:
 
 
 def look_at(files: Mapping[str, ProjectFile], runbook: Runbook, state: RunState) -> Waiting:
-    """See `core.runbook.checklists.look`."""
+    """See `core.runbook.checklists.lines.look`."""
     return look({path: file.text for path, file in files.items()}, runbook, state)
 
 

@@ -21,9 +21,9 @@ from core.runbook.accomplished import (
     type_change,
 )
 from core.runbook.blocker import blocker
+from core.runbook.documents.edit import Heading, Outline, has_section, outline, with_section, with_values
 from core.runbook.facts import DEPLOYED, MIGRATED_PRODUCTION
 from core.runbook.markdown import code
-from core.runbook.markdown_edit import Heading, Outline, has_section, outline, with_section, with_values
 from core.runbook.project_file import lines_of
 from core.runbook.state import RunState
 from core.runbook.words import span

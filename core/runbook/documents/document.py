@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ConfigurationError, Refused
-from core.runbook.document_sections import deployment_health, left_alone, tracker, workflow_status
+from core.runbook.documents.sections import deployment_health, left_alone, tracker, workflow_status
 from core.runbook.facts import DOCUMENTS_WRITTEN
 from core.runbook.model import Reconciled, StepContext
 from core.runbook.project_file import ProjectFile, difference, read_project_file
