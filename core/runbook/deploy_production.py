@@ -183,8 +183,9 @@ async def _after_failure(
     migrations = followed.migrations_failed
     tree = MIGRATIONS_FAIL if migrations else SERVICES_DO_NOT_START
     what = f"The deploy {deploy.id} has failed ({deploy.told})"
-    if migrations and followed.revisions:
-        what += f" in the migrations, the last that began was {followed.revisions[-1]}"
+    if migrations:
+        what += " in the migrations"
+        what += f", the last that began was {followed.revisions[-1]}" if followed.revisions else ""
     for line in followed.last_words:
         await context.say(f"log: {line}")
     previous = await before_it(around, service, deploy)

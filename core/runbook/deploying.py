@@ -33,7 +33,9 @@ LOG_FILE = "deploy.log"
 _UPGRADE = re.compile(
     r"Running upgrade\s+(?P<before>[^>]*?)\s*->\s*(?P<revision>[0-9A-Za-z_]+)(?:\s*\([^)]*\))?(?:, (?P<doc>.*))?"
 )
-_TROUBLE = re.compile(r"(?i)\b(?:error|critical|fatal|panic|exception)\b|Traceback \(most recent|violates ")
+_TROUBLE = re.compile(
+    r"(?i)(?:error|exception)\b|\b(?:critical|fatal|panic)\b|Traceback \(most recent|violates |DETAIL:"
+)
 
 
 def migration_of(line: str) -> str | None:
@@ -49,7 +51,7 @@ class Followed:
     Attributes:
         deploy: as it stood last.
         revisions: which migrations have begun, in order.
-        troubles: lines that tell of trouble.
+        troubles: lines whose words tell of trouble.
         lines: its log, the oldest first.
     """
 
@@ -70,23 +72,24 @@ class Followed:
 
     @property
     def last_words(self) -> Sequence[str]:
-        """What is worth reading first after a failure."""
+        """What is worth reading first after a failure: the lines about trouble, then how the log ends."""
         return list(dict.fromkeys((*self.troubles[-LAST_LINES:], *self.lines[-LAST_LINES:])))
 
     def take(self, line: LogLine) -> str | None:
         """Take in a line; returns it when it is worth saying."""
         text = redactor.redact(line.text)
+        stamped = f"{line.at:%H:%M:%S} {text}"
         if len(self.lines) < MOST_KEPT:
-            self.lines.append(f"{line.at:%H:%M:%S} {text}")
+            self.lines.append(stamped)
         revision = migration_of(text)
         if revision is not None:
             if revision not in self.revisions:
                 self.revisions.append(revision)
             return text
-        if _TROUBLE.search(text) or line.level.lower() in ("error", "critical", "fatal"):
-            self.troubles.append(text)
-            return text if len(self.troubles) <= MOST_SAID else None
-        return None
+        if not _TROUBLE.search(text):
+            return None
+        self.troubles.append(stamped)
+        return text if len(self.troubles) <= MOST_SAID else None
 
 
 async def start(context: StepContext, host: Host, service: str, commit: str | None) -> Deploy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -387,7 +388,7 @@ async def test_a_failed_deploy_can_be_tried_again(world: StepWorld, host: Memory
     failure = world.questions[-1]
     assert "in the migrations, the last that began was 2" in failure.title
     details = "\n".join(failure.details)
-    assert "log: ERROR: relation exists" in details
+    assert re.search(r"log: \d\d:\d\d:\d\d ERROR: relation exists", details)
     assert "If migrations fail after the conversion:" in details
     assert "4. Fix the migration, push, redeploy." in details
     assert "5. Call: Sam Example" in details
