@@ -20,6 +20,7 @@ from core.engine.protocol import (
     UntickStep,
 )
 from core.events import ENTER, NOTHING, Choice, Question
+from core.redaction import redactor
 from core.runbook.checklists.lines import waiting_lines
 from core.runbook.checklists.tick import STEP as CHECKLISTS
 from core.runbook.handover_texts import incident_update, shift_handover
@@ -241,7 +242,7 @@ class Commands:
         if name is None:
             return
         now = store.now()
-        text = _WRITTEN[name](app.runbook, store.state, app.settings, now)
+        text = redactor.redact(_WRITTEN[name](app.runbook, store.state, app.settings, now))
         app.copy_to_clipboard(text)
         try:
             path = await asyncio.to_thread(keep_copy, name, store.state.run, text, now)

@@ -7,7 +7,6 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from core.redaction import redactor
 from core.settings.base import state_directory
 
 
@@ -29,5 +28,5 @@ def keep_copy(name: str, run: str, text: str, now: datetime) -> Path:
     with os.fdopen(
         os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
     ) as file:
-        file.write(redactor.redact(text))
+        file.write(text)
     return path
