@@ -31,6 +31,8 @@ from core.secrets.env_files import BACKUP
 
 SERVER = "server"
 PASSWORDS = "pgpass"
+DASHBOARD = "dashboard.txt"
+"""How a person uses the host's dashboard, which only who can read this file knows the address of."""
 LOOK = 2.0
 """Seconds between two looks at the `--while` file."""
 
@@ -64,7 +66,8 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         loopback = LoopbackHost(incident, server)
         await loopback.start()
         _say({"said": f"the application answers at {loopback.application.url}/health"})
-        _say({"said": f"its host answers at {loopback.url}, with Render's API"})
+        write_private(directory / DASHBOARD, loopback.dashboard_help)
+        _say({"said": f"its host answers at {loopback.url}, with Render's API; its dashboard: {directory / DASHBOARD}"})
         _say({"ready": _places(incident, project, loopback), "pid": os.getpid()})
         _let_go_of_starter()
         await _until(ended, while_there)
@@ -76,7 +79,7 @@ async def _host(directory: Path, rows: int, *, keep: bool, while_there: Path | N
         if server is not None:
             await server.stop()
         if not keep:
-            for name in (SERVER, PASSWORDS, f"{PASSWORDS}{BACKUP}", DOCUMENTS, PROJECT, LOCAL_PROJECT):
+            for name in (SERVER, PASSWORDS, f"{PASSWORDS}{BACKUP}", DASHBOARD, DOCUMENTS, PROJECT, LOCAL_PROJECT):
                 path = directory / name
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             if not any(directory.iterdir()):
@@ -103,9 +106,14 @@ def write_passwords(path: Path, incident: Incident) -> None:
         for spec in (incident.production, incident.reporting)
         if spec.password
     )
+    write_private(path, "".join(f"{line}\n" for line in lines))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600, in place of an earlier one."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in lines)
+        file.write(text)
 
 
 def _places(incident: Incident, project: Path, loopback: LoopbackHost) -> dict[str, Any]:

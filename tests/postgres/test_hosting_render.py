@@ -394,6 +394,14 @@ async def test_a_dashboard_makes_and_revokes_keys(loopback: LoopbackHost, render
         await dashboard.post(f"{loopback.dashboard_url}/faults", json={"kind": "forbidden", "path": "/services"})
         with pytest.raises(HostingError, match="403 to GET /services: forbidden"):
             await render.services()
+        assert (await dashboard.post(f"{loopback.dashboard_url}/faults", json={"kind": "none"})).status_code == 400
+        assert (await dashboard.post(f"{loopback.dashboard_url}/keys/revoke", content=b"?")).status_code == 400
+        await dashboard.post(f"{loopback.dashboard_url}/deploys/fail", content=b'{"stage": "build"}')
+        assert (await ended(render, await render.deploy(WEB))).told == "build_failed"
+        page = (await dashboard.get(loopback.dashboard_url)).text
+        assert page == loopback.dashboard_help
+        assert f"curl -X POST {loopback.dashboard_url}/keys" in page
+        assert (await dashboard.get(loopback.dashboard_url[:-1])).status_code == 404
 
 
 # --- faults ---

@@ -5,16 +5,32 @@ Its address holds a word that only who started the demo knows.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, cast, get_args
 
 from aiohttp import web
 from pydantic import SecretStr
 
 from core.demo.hosting.deploys import DeployFault, Deploys
-from core.demo.hosting.faults import Fault, Faults
+from core.demo.hosting.faults import Fault, FaultKind, Faults
 from core.demo.hosting.state import Hosted
+
+_HELP = """\
+The dashboard of the demo's host: what a person does there, and no API can.
+
+make an API key                      curl -X POST {url}/keys
+revoke one                           curl -X POST {url}/keys/revoke -d '{{"key": "KEY"}}'
+
+What shall go wrong:
+
+the next deploy fails                curl -X POST {url}/deploys/fail -d '{{"stage": "build"}}'       (or "pre_deploy")
+a call of the API goes wrong         curl -X POST {url}/faults -d '{{"kind": "error_500", "path": "/deploys", "times": 3}}'
+                                     kinds: {kinds}
+nothing any more                     curl -X DELETE {url}/faults
+"""
 
 
 class Dashboard:
@@ -32,8 +48,17 @@ class Dashboard:
         self._faults = faults
         self._deploys = deploys
 
+    def help(self, url: str) -> str:
+        """How to use it, as a page of text.
+
+        Args:
+            url: where it answers.
+        """
+        return _HELP.format(url=url, kinds=", ".join(get_args(FaultKind)))
+
     def routes(self) -> Sequence[web.RouteDef]:
         return (
+            web.get(self.path, self._explain),
             web.post(f"{self.path}/keys", self._make_key),
             web.post(f"{self.path}/keys/revoke", self._revoke_key),
             web.post(f"{self.path}/faults", self._add_fault),
@@ -41,16 +66,21 @@ class Dashboard:
             web.post(f"{self.path}/deploys/fail", self._fail_deploy),
         )
 
+    async def _explain(self, request: web.Request) -> web.Response:
+        return web.Response(text=self.help(f"{request.url.origin()}{self.path}"))
+
     async def _make_key(self, request: web.Request) -> web.Response:
         del request
         return web.json_response({"key": self._hosted.new_key().get_secret_value()})
 
     async def _revoke_key(self, request: web.Request) -> web.Response:
-        self._hosted.revoke(SecretStr((await request.json())["key"]))
+        self._hosted.revoke(SecretStr((await _told(request, "key"))["key"]))
         return web.Response(status=204)
 
     async def _add_fault(self, request: web.Request) -> web.Response:
-        wanted: dict[str, Any] = await request.json()
+        wanted = await _told(request, "kind")
+        if wanted["kind"] not in get_args(FaultKind) or not wanted.keys() <= {field.name for field in fields(Fault)}:
+            raise web.HTTPBadRequest(text=f"a fault has {', '.join(field.name for field in fields(Fault))}\n")
         self._faults.add(Fault(**wanted))
         return web.Response(status=204)
 
@@ -60,6 +90,17 @@ class Dashboard:
         return web.Response(status=204)
 
     async def _fail_deploy(self, request: web.Request) -> web.Response:
-        wanted: dict[str, Any] = await request.json()
+        wanted = await _told(request, "stage")
         self._deploys.fault = DeployFault(wanted["stage"], int(wanted.get("times", 1)))
         return web.Response(status=204)
+
+
+async def _told(request: web.Request, name: str) -> dict[str, Any]:
+    """What was sent: an object with that name in it."""
+    try:
+        told = json.loads(await request.text())
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or name not in told:
+        raise web.HTTPBadRequest(text=f"send JSON with {name}\n")
+    return cast("dict[str, Any]", told)

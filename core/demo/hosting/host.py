@@ -76,6 +76,11 @@ class LoopbackHost:
         return f"{self._origin}{self._dashboard.path}"
 
     @property
+    def dashboard_help(self) -> str:
+        """How a person uses the dashboard, as a page of text."""
+        return self._dashboard.help(self.dashboard_url)
+
+    @property
     def front_page(self) -> str:
         """Where the static site answers."""
         return f"{self._origin}/sites/{SITE}/"
