@@ -8,7 +8,6 @@ import os
 import subprocess
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -17,26 +16,19 @@ import pytest
 from pydantic import SecretStr
 
 from core.demo.hosting.host import LoopbackHost
-from core.demo.hosting.state import GROUP, WEB
-from core.demo.incident import APPLICATION, Incident
+from core.demo.hosting.state import GROUP
 from core.engine.client import SocketClient
-from core.engine.handover import Handover
-from core.engine.process import start_engine
-from core.engine.protocol import AnswerQuestion, RunStep, StopEngine
-from core.events import ENTER, NOTHING, Question, QuestionAsked
-from core.postgres.connection_spec import ConnectionSpec
-from core.postgres.scram import scram_verifier
+from core.engine.protocol import AnswerQuestion
+from core.events import ENTER, QuestionAsked
 from core.redaction import _forms
 from core.runbook.facts import CREDENTIALS_ROTATED, ROTATION_KEY
-from core.runbook.rewriting import WRITE
-from core.runbook.rotate_password import END, ROTATE
-from core.runbook.rotation import DONE
 from core.runbook.state import StepStatus
 from core.secrets.keep import FILE, Kept
 from core.settings import Settings
 from tests.databases import Database
+from tests.faults.rotating import Operator, engine, loopback, settings_now, url
 from tests.faults.sentinel_runbook import RUNBOOK
-from tests.toy import Follower, attached
+from tests.toy import attached
 from tui.app import Console
 from tui.cli import main
 
@@ -100,22 +92,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def host(database: Database) -> AsyncGenerator[LoopbackHost]:
-    """The host, and the role's password a sentinel. The web service has no URL of its own: its migrations take time."""
-    superuser = await database.superuser_connect()
-    await superuser.execute(f"ALTER ROLE {database.owner} PASSWORD '{scram_verifier(SecretStr(TARGET))}'")
-    await superuser.execute("CREATE TABLE deals (id int)")
-    await superuser.execute(f"GRANT SELECT ON deals TO {database.owner}")
-    await superuser.close()
-    spec = database.spec.with_password(SecretStr(TARGET))
-    host = LoopbackHost(Incident(spec, spec, spec, APPLICATION), database.server, pace=0.0)
-    del host.hosted.services[WEB].variables["DATABASE_URL"]
-    await host.start()
-    yield host
-    await host.stop()
-
-
-def url(spec: ConnectionSpec, password: str) -> str:
-    return f"postgresql+asyncpg://{spec.user}:{quote(password, safe='')}@{spec.host}:{spec.port}/{spec.database}"
+    async with loopback(database, TARGET) as host:
+        yield host
 
 
 def project(tmp_path: Path, database: Database) -> Path:
@@ -139,65 +117,6 @@ def project(tmp_path: Path, database: Database) -> Path:
     return folder
 
 
-class Operator:
-    """Runs steps, and answers what they ask."""
-
-    def __init__(self, follower: Follower, host: LoopbackHost) -> None:
-        self.follower = follower
-        self.host = host
-        self.new_key = ""
-        self._typed = 0
-
-    async def run(self, step: str) -> StepStatus:
-        attempts = self.follower.state.step(step).attempts
-        reply = await self.follower.send(RunStep(step=step))
-        assert reply.accepted, reply.reason
-        answered: set[str] = set()
-        while True:
-            await self.follower.until(
-                lambda f: (
-                    f.state.step(step).attempts > attempts and (f.state.step(step).status is not StepStatus.RUNNING)
-                ),
-                30,
-            )
-            state = self.follower.state
-            if state.step(step).status is not StepStatus.ASKING:
-                return state.step(step).status
-            question = next(q for q in state.questions.values() if q.step == step)
-            if question.id not in answered:
-                answered.add(question.id)
-                reply = await self.follower.send(self.answer(question))
-                assert reply.accepted, reply.reason
-            await self.follower.until(lambda f, id_=question.id: id_ not in f.state.questions)
-
-    def answer(self, question: Question) -> AnswerQuestion:
-        if question.entry is not None:
-            value = self._value(question)
-            return AnswerQuestion(question=question.id, choice=ENTER if value else NOTHING, value=value)
-        offered = {choice.name: choice for choice in question.choices}
-        name = next(name for name in (ROTATE, END, WRITE, DONE) if name in offered)
-        if "Revoke" in question.title:
-            self.host.hosted.revoke(self.host.key)
-        return AnswerQuestion(question=question.id, choice=name, phrase=offered[name].phrase or "")
-
-    def _value(self, question: Question) -> SecretStr | None:
-        if question.step == "1.1":
-            self._typed += 1
-            return SecretStr(LEAKED) if self._typed == 1 else None
-        key = self.host.hosted.new_key()
-        self.new_key = key.get_secret_value()
-        return key
-
-
-@asynccontextmanager
-async def engine(run: Path, settings: Settings) -> AsyncGenerator[Follower]:
-    await asyncio.to_thread(start_engine, Handover(run, settings, "tests.faults.sentinel_runbook:RUNBOOK"))
-    async with attached(SocketClient(run)) as follower:
-        yield follower
-        await follower.send(StopEngine())
-        await follower.until(lambda f: f.ended)
-
-
 async def look_around(run: Path, found: Found) -> None:
     """Show everything on the screen of somebody who watches."""
     app = Console(SocketClient(run), runbook=RUNBOOK, settings=Settings(), role="watcher", name="ben")
@@ -210,18 +129,6 @@ async def look_around(run: Path, found: Found) -> None:
             await pilot.pause()
             found.add("screen", "\n".join(strip.text for strip in app.screen._compositor.render_strips()))
             found.add("screen", app.export_screenshot())
-
-
-def settings_now(host: LoopbackHost, folder: Path, store: Path) -> Settings:
-    """As they are read from the environment."""
-    return Settings.load(
-        None,
-        {
-            "hosting": host.settings.model_dump(),
-            "secrets": {"project": folder, "store_command": f"{store} {{name}}"},
-            "limits": {"confirmation": "1min"},
-        },
-    )
 
 
 def content(path: Path) -> Iterator[bytes]:
@@ -262,10 +169,10 @@ async def test_a_secret_given_everywhere_is_found_nowhere(
     monkeypatch.delenv("DATABASE_URL_TEST", raising=False)
     steps: dict[str, StepStatus] = {}
     async with (
-        engine(run, settings_now(host, folder, store)) as anna,
+        engine(run, settings_now(host, {"project": folder, "store_command": f"{store} {{name}}"})) as anna,
         attached(SocketClient(run), role="watcher", name="ben") as ben,
     ):
-        operator = Operator(anna, host)
+        operator = Operator(anna, host, LEAKED)
         for step in ("1.1", "1.3", "1.4", "1.5", "1.6", "1.7", "2.1", "2.2", "9.4"):
             steps[step] = await operator.run(step)
         asked = next(r.event for r in anna.records if isinstance(r.event, QuestionAsked))
@@ -286,8 +193,8 @@ async def test_a_secret_given_everywhere_is_found_nowhere(
     # Somebody has put the new secrets where pgrecast gets them from: nothing needs to be kept any more.
     monkeypatch.setenv("DATABASE_URL", url(database.spec, new))
     monkeypatch.setenv("RENDER_API_KEY", operator.new_key)
-    async with engine(run, settings_now(host, folder, store)) as anna:
-        assert await Operator(anna, host).run("1.7") is StepStatus.DONE
+    async with engine(run, settings_now(host, {"project": folder, "store_command": f"{store} {{name}}"})) as anna:
+        assert await Operator(anna, host, LEAKED).run("1.7") is StepStatus.DONE
         found.add("frames", "".join(r.model_dump_json() for r in anna.records))
     assert not list(run.glob(f"{FILE}*"))
     # In a thread: the command has a loop of its own.
