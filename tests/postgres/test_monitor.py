@@ -400,6 +400,30 @@ async def test_a_count_of_orphans_is_bounded(filled: Database) -> None:
     assert "longer" in found.detail
 
 
+async def test_rows_that_a_policy_hides_are_not_passed_over_and_break_no_plan(
+    with_statistics: Database, tmp_path: Path
+) -> None:
+    async with session(with_statistics.spec) as connection:
+        await connection.execute(
+            'ALTER TABLE "Deal" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;'
+            "ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+            "CREATE POLICY only_one ON users USING (email = 'u1')"
+        )
+    world = make_world(with_statistics, tmp_path, duration="0.1s")
+    connection = await connect(with_statistics.spec)
+    found = await read_worst_queries(connection)
+    await connection.close()
+    world.step = "2.2"
+    await world.file(facts.QUERIES_FILE, json.dumps([query.document for query in found.queries]).encode())
+    world.step = "8.1"
+    summary = await watch_production(world)
+    assert "0 behind 0 of 2 foreign keys, 2 not compared" in summary
+    assert "would be affected by row-level security policy for table" in summary
+    plans = world.readings[-1].values["words"]["plans"]
+    assert "as before" in plans
+    assert "FAILING" not in plans
+
+
 async def test_the_watch_reads_only(filled: Database) -> None:
     """Its queries run in a session that may write nothing, as an owner who is no superuser."""
     connection = await connect(filled.spec)

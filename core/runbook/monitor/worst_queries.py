@@ -68,7 +68,8 @@ async def explain(connection: asyncpg.Connection, query: str) -> Explained:
     transaction = connection.transaction(readonly=True)
     await transaction.start()
     try:
-        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        # As the application runs it: with its policies, which a count before may have switched off.
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL row_security = on")
         await connection.fetch(f"PREPARE {_PREPARED} AS {query}")
         parameters = int(await connection.fetchval(QUERIES["parameters"], _PREPARED) or 0)
         values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
