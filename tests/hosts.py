@@ -130,6 +130,7 @@ class MemoryHost(NoHost):
         return tuple(self.known.values())
 
     async def service(self, service: str) -> Service:
+        self._call("service", service)
         return self.known[service]
 
     async def set_maintenance(self, service: str, on: bool) -> None:
@@ -198,7 +199,7 @@ class MemoryHost(NoHost):
         return tuple(line for line in self.log if line.at >= since)[:limit]
 
     def changes(self) -> list[tuple[str, ...]]:
-        return [call for call in self.calls if call[0] != "find_deploy"]
+        return [call for call in self.calls if call[0] not in ("find_deploy", "service")]
 
     def _begin(self, commit: str | None, message: str | None) -> Deploy:
         plan = self.plans.pop(0) if self.plans else Plan()

@@ -15,7 +15,7 @@ from core.runbook.deploying import WITHIN, Followed, follow, remember, start, un
 from core.runbook.escalations import MIGRATIONS_FAIL, SERVICES_DO_NOT_START, with_contacts
 from core.runbook.facts import DEPLOY_STARTED, LOCATED, MIGRATED_PRODUCTION, REHEARSED_COMMIT, STAMPED, TABLES_CREATED
 from core.runbook.fencing import lift
-from core.runbook.held_at_host import AtHost
+from core.runbook.held_at_host import AtHost, Held
 from core.runbook.maintenance import Surroundings, can_deploy, require_service, surroundings
 from core.runbook.migrations import cleared, has_project, located, migrate, require_heads
 from core.runbook.model import Reconciled, StepContext
@@ -81,6 +81,8 @@ async def _deploy(context: StepContext, *, pending: Sequence[str], confirmed: bo
         confirmed: whether the operator has typed the database's name for this attempt already.
     """
     around = await surroundings(context)
+    if not around.can(Ability.DEPLOY):
+        return await _deployed_by_hand(context, pending)
     service = require_service(around.service)
     running = await _unfinished(context, around, service)
     commit = None if running else await _which_commit(context, around, service, confirmed=confirmed)
@@ -261,10 +263,20 @@ def _short(commit: str) -> str:
 
 
 async def _deployed_by_hand(context: StepContext, pending: Sequence[str]) -> str:
-    """A person deploys; afterwards the version table must say the history's heads."""
+    """A person deploys; afterwards the version table must say the history's heads.
+
+    Raises:
+        Refused: it was not confirmed; or no project tells which revision is the head, and nothing would prove it.
+    """
+    if not has_project(context.settings):
+        raise Refused(
+            "Nothing would prove a deploy by hand: no Alembic project is set.",
+            advice="Deploy at the host, and tick the step; step 7.6 looks at the service and the tables.",
+        )
     await lift(context)
-    if not pending:
+    if not pending and not can_deploy(context.settings):
         return "nothing was pending"
+    stopped = Held.of(context.state).suspended
     chosen = await context.ask(
         "Deploy now at the host. Has the deploy ended?",
         (
@@ -274,7 +286,10 @@ async def _deployed_by_hand(context: StepContext, pending: Sequence[str]) -> str
         default=CANCEL,
         expires_in=WITHIN,
         target="production",
-        details=tuple(f"expected: {revision}" for revision in pending),
+        details=(
+            *((f"First start what this run has stopped: {context.settings.hosting.service}.",) if stopped else ()),
+            *(f"expected: {revision}" for revision in pending),
+        ),
         way_back="The host's rollback takes the code back, not the migrations.",
     )
     if chosen != DEPLOYED:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from core.errors import Refused
+from core.errors import HostingError, Refused
 from core.events import Choice
 from core.postgres.connect import ConnectionSpec
-from core.runbook.facts import DOWNTIME_SECONDS, HEALTH_VERIFIED
+from core.runbook.facts import DOWNTIME_SECONDS, HEALTH_VERIFIED, MAINTENANCE_HELD
 from core.runbook.fencing import fence_up, lift
 from core.runbook.held_at_host import AtHost, Held
 from core.runbook.maintenance import surroundings
@@ -19,7 +19,7 @@ from core.runbook.timeline import downtime_began
 from core.runbook.verify_production import repeat_hidden
 from core.runbook.words import limit, span
 
-END = "end maintenance"
+END, DONE = "end maintenance", "done by hand"
 
 
 def standing(state: RunState) -> tuple[str, ...]:
@@ -29,15 +29,32 @@ def standing(state: RunState) -> tuple[str, ...]:
 
 
 async def take_back(context: StepContext) -> None:
-    """Lift the fence, and undo everything at the host that is on record.
+    """Lift the fence, and undo everything at the host that is on record; what it does not do, a person may have done.
 
     Raises:
         ConnectionFailed, QueryFailed: the fence could not be lifted.
         HostingError: the host did not do it; what is left stays on record, and can be taken back again.
     """
     await lift(context)
-    if Held.of(context.state):
+    if not Held.of(context.state):
+        return
+    try:
         await AtHost(context, await surroundings(context)).release()
+    except HostingError as error:
+        chosen = await context.ask(
+            f"{error.what} Is everything at the host as it was, by hand?",
+            (
+                Choice(name=DONE, label="It is done by hand", consequence="It is taken off the record."),
+                Choice(name=CANCEL, label="No", consequence="It stays on record; the step can be run again."),
+            ),
+            default=CANCEL,
+            expires_in=WITHIN,
+            details=(error.advice, *(f"On: {line}" for line in Held.of(context.state).lines)),
+            way_back="Nothing is changed by answering.",
+        )
+        if chosen != DONE:
+            raise
+        await context.fact(MAINTENANCE_HELD, None)
 
 
 async def end_maintenance(context: StepContext) -> str:

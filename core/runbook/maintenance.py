@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.errors import HostingError
+from core.errors import ConfigurationError, HostingError
+from core.events import Choice
 from core.hosting.commands import CommandHost
 from core.hosting.factory import abilities_of
 from core.hosting.interface import Ability, Host, Service, ServiceKind
+from core.hosting.none import NoHost
 from core.runbook.model import StepContext
+from core.runbook.questions import CANCEL, STOP
 from core.settings import Settings
+
+BY_HAND = "by hand"
 
 NEEDED = {
     "host": {Ability.MAINTENANCE},
@@ -45,12 +50,44 @@ class Surroundings:
 
 
 async def surroundings(context: StepContext) -> Surroundings:
-    """Ask the host how production's services stand.
+    """Ask the host how production's services stand; where it does not tell, everything at the host is a person's if that is
+    answered.
 
     Raises:
         HostingError: it does not tell.
         ConfigurationError: it cannot be asked, for want of a key.
     """
+    try:
+        return await _asked(context)
+    except (HostingError, ConfigurationError) as error:
+        chosen = await context.ask(
+            f"The host cannot be asked: {error.what} Go on by hand?",
+            (
+                Choice(
+                    name=BY_HAND,
+                    label="Go on by hand",
+                    consequence="What is to be done at the host is said, and looked at afterwards where that is possible.",
+                ),
+                STOP,
+            ),
+            default=CANCEL,
+            expires_in=context.settings.limits.confirmation,
+            details=(error.advice,),
+            way_back="Nothing is changed by answering.",
+        )
+        if chosen != BY_HAND:
+            raise
+        return _by_hand(context.settings)
+
+
+def _by_hand(settings: Settings) -> Surroundings:
+    wanted, host = settings.hosting, NoHost()
+    service = Service(wanted.service, wanted.service, ServiceKind.WEB) if wanted.service else None
+    others = tuple(Service(other, other, ServiceKind.UNKNOWN) for other in wanted.others)
+    return Surroundings(host, host, service, others, unnamed=(), by_host=False)
+
+
+async def _asked(context: StepContext) -> Surroundings:
     wanted = context.settings.hosting
     host = await context.host()
     switch: Host = host

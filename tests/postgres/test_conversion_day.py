@@ -28,8 +28,9 @@ from core.runbook.deploy_production import (
     deploy_production,
     reconcile_deploy,
 )
-from core.runbook.end_maintenance import END, end_maintenance, go_back, standing
+from core.runbook.end_maintenance import DONE, END, end_maintenance, go_back, standing
 from core.runbook.held_at_host import Held
+from core.runbook.maintenance import BY_HAND
 from core.runbook.model import Action
 from core.runbook.roll_back import BACK, roll_back_deploy
 from core.runbook.timeline import downtime
@@ -164,7 +165,7 @@ async def test_what_was_not_confirmed_changes_nothing(world: StepWorld, host: Me
     world.answers = None
     with pytest.raises(Refused, match="not confirmed"):
         await run(world, "7.2", begin_maintenance)
-    assert host.calls == []
+    assert host.changes() == []
     assert standing(world.state) == ()
     (question,) = world.questions
     assert [choice.phrase for choice in question.choices] == [world.specs["production"].database, None]
@@ -279,6 +280,41 @@ async def test_by_a_person_where_no_host_can_be_called(
     assert world.questions == []
     assert "refuses the connection" in summary
     assert await enters(stranger)
+
+
+async def test_while_the_host_does_not_answer_the_day_goes_on_by_hand(
+    world: StepWorld, host: MemoryHost, application: Application, stranger: ConnectionSpec
+) -> None:
+    host.failing = {"service": 1}
+    with pytest.raises(HostingError, match="answered 500"):
+        await run(world, "7.2", begin_maintenance)
+    host.failing = {"service": 1000}
+    await application.stop()
+    world.answers = taking(BY_HAND, BEGIN, DONE, END)
+    await run(world, "7.2", begin_maintenance)
+    assert host.changes() == []
+    assert "For you to do: stop srv-worker." in world.questions[-1].details
+    assert not await enters(stranger)
+    with pytest.raises(Refused, match="Nothing would prove a deploy by hand"):
+        await run(world, "7.5", deploy_production)
+    await application.start()
+    await run(world, "7.7", end_maintenance)
+    assert await enters(stranger)
+
+
+async def test_what_the_host_does_not_take_back_a_person_may_have_done(
+    world: StepWorld, host: MemoryHost, application: Application
+) -> None:
+    await run(world, "7.2", begin_maintenance)
+    host.failing = {"resume": 1000}
+    with pytest.raises(HostingError, match="answered 500"):
+        await run(world, "7.7", end_maintenance)
+    assert Held.of(world.state).suspended
+    application.maintenance = False
+    await application.start()
+    world.answers = taking(END, DONE)
+    assert "answers 200" in await run(world, "7.7", end_maintenance)
+    assert standing(world.state) == ()
 
 
 async def test_without_a_fence_no_session_is_ended(
