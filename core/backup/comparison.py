@@ -70,7 +70,7 @@ def compared(
         *_rows(dumped.tables, restored.tables, named),
         *_sequences(dumped.sequences, restored.sequences),
         *_large_objects(dumped, restored),
-        *(str(d) for d in compare(_readable(dumped_form, how), _readable(restored_form, how)) if not named.takes(d)),
+        *map(str, _schemas(dumped_form, restored_form, how, named)),
     ]
     return Comparison(
         differences=tuple(differences),
@@ -79,6 +79,17 @@ def compared(
         rows=sum(table.rows for table in dumped.tables),
         objects=len(dumped_form),
     )
+
+
+def schema_differences(one: Canonical, other: Canonical, how: Circumstances) -> tuple[Difference, ...]:
+    """How two schemas differ, but for what the circumstances explain."""
+    return tuple(_schemas(one, other, how, _Named(how)))
+
+
+def _schemas(one: Canonical, other: Canonical, how: Circumstances, named: _Named) -> Iterator[Difference]:
+    for difference in compare(_readable(one, how), _readable(other, how)):
+        if not named.takes(difference):
+            yield difference
 
 
 class _Named:

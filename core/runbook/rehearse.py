@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
+from core.backup.comparison import Circumstances, schema_differences
 from core.errors import ConfigurationError, PgrecastError, ProofFailed, Refused
 from core.events import Choice, Tally
 from core.postgres.catalog import Catalog
-from core.postgres.fingerprint import FOREIGN_KEY_ORDER, canonical, compare
+from core.postgres.fingerprint import canonical
 from core.postgres.identity import Identity
 from core.retype.estimate import Timings
 from core.retype.proof import Proof
@@ -168,8 +169,9 @@ async def _compare_with_production(
 
 async def _differences(context: StepContext, here: Catalog, production: Catalog) -> tuple[str, ...]:
     """How this schema differs from production's; all of it is left as evidence."""
-    forms = (canonical(here), canonical(production))
-    found = await asyncio.to_thread(compare, *forms, ignoring=(FOREIGN_KEY_ORDER,))
+    versions = (production.server.version_num // 10_000, here.server.version_num // 10_000)
+    how = Circumstances(owners=True, dumped_on=versions[0], restored_on=versions[1])
+    found = await asyncio.to_thread(lambda: schema_differences(canonical(production), canonical(here), how))
     if not found:
         return ("Its schema is production's.",)
     await context.file(DIFFERENCES_FILE, "\n".join(map(str, found)).encode() + b"\n")

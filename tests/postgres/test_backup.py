@@ -304,8 +304,11 @@ async def test_the_demo_s_backup_is_restored_equal_with_owners_and_privileges(
         (t.name, t.rows, t.digest) for t in reading.content.tables if not t.derived
     ]
     assert sum(table.rows for table in dumped.tables) > 1_000
-    differences = compare(form, reading.canonical, ignoring=(FOREIGN_KEY_ORDER,))
-    assert [str(difference) for difference in differences if not difference.object.startswith("database setting")] == []
     comparison = compare_restored(backup.manifest, dumped, reading, done, backup)
     assert comparison.equal
-    assert all("foreign keys" in line or "materialized" in line for line in comparison.not_compared)
+    assert comparison.rows > 1_000
+    if done.version == (backup.manifest.server_version_num or 0) // 10_000:
+        differences = compare(form, reading.canonical, ignoring=(FOREIGN_KEY_ORDER,))
+        left = [str(difference) for difference in differences if not difference.object.startswith("database setting")]
+        assert left == []
+        assert all("foreign keys" in line or "materialized" in line for line in comparison.not_compared)
