@@ -116,9 +116,11 @@ async def migrate_test(context: StepContext) -> str:
 
 async def rehearse_migrations(context: StepContext, target: WorkingName) -> str:
     """Stamp what is proved, clear the way, run every pending revision, and remember with which commit of the project."""
-    await context.fact(REHEARSED_COMMIT, await commit_of_project(context.settings.alembic))
+    commit = await commit_of_project(context.settings.alembic)
     await _stamp(context, target)
-    return await migrate(context, target, MIGRATED_TEST)
+    words = await migrate(context, target, MIGRATED_TEST)
+    await context.fact(REHEARSED_COMMIT, commit)
+    return words
 
 
 async def stamp_production(context: StepContext) -> str:
