@@ -8,6 +8,7 @@ from core.errors import Refused, UsageError
 from core.events import Choice
 from core.runbook.facts import WINDOW_CHOSEN
 from core.runbook.model import StepContext
+from core.runbook.state import StepStatus
 from core.runbook.timetable import Timetable, expected
 from core.runbook.window import HOW_TO_WRITE, Window, chosen_window, proposed_windows, written_window
 from core.runbook.window_papers import leave_papers
@@ -16,6 +17,8 @@ from core.runbook.words import limit
 NOW = "now"
 OWN = "own"
 LATER = "later"
+TOLD = ("6.2", "6.3")
+"""Steps in which people are told of the window."""
 PROPOSED = 4
 """Windows among which is chosen."""
 
@@ -45,7 +48,11 @@ async def choose_window(context: StepContext) -> str:
                 for name, window in proposed.items()
             ),
             Choice(name=OWN, label="Another date or time", consequence="It is asked for."),
-            Choice(name=NOW, label=f"Now, for {limit(wanted.duration)}", consequence="The window is open at once."),
+            Choice(
+                name=NOW,
+                label=f"Now, for {limit(wanted.duration)}",
+                consequence=f"The window is open at once; {_consequence(Timetable(_now(wanted.duration), takes))}",
+            ),
             Choice(name=LATER, label="Decide later", consequence="Nothing is changed."),
         ),
         default=LATER,
@@ -68,6 +75,10 @@ async def choose_window(context: StepContext) -> str:
     await context.say(f"The window: {chosen.here_too(wanted.zone)}.")
     await context.say(f"Expected: {takes}. It {found.fit_words}; {found}.")
     await leave_papers(context)
+    if known is not None and known != chosen:
+        told = [step for step in TOLD if context.state.step(step).status in (StepStatus.DONE, StepStatus.TICKED)]
+        if told:
+            await context.say(f"Who was told of {known} must be told of the change: steps {' and '.join(told)} again.")
     return f"{chosen.here_too(wanted.zone)}; {found if found.fits else found.fit_words}"
 
 

@@ -388,6 +388,7 @@ async def test_production_is_converted(world: StepWorld, pair: Pair) -> None:
     assert confirmation.choices[0].phrase == pair.production.name
     assert "Every statement was rehearsed." in confirmation.checked
     assert "by the rehearsal's time" in confirmation.duration
+    assert any("latest moment to turn back: start by" in line for line in confirmation.details)
     after = await inspect(pair.production.spec)
     assert next(c.type for c in after.columns if (c.table, c.name) == ("users", "id")) == "character varying(36)"
     assert sum(1 for _ in after.foreign_keys()) == FOREIGN_KEYS

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import ConfigurationError, Refused, UsageError
-from core.events import FactRecorded, GateOverridden, Json, Question, TargetIdentified, TargetIdentity
+from core.events import FactRecorded, GateOverridden, Json, Question, StepTicked, TargetIdentified, TargetIdentity
 from core.redaction import redactor
 from core.retype.model import Plan
 from core.runbook import facts
@@ -262,6 +262,16 @@ async def test_now_is_a_window(tmp_path: Path) -> None:
     assert chosen is not None
     assert chosen.length == timedelta(minutes=30)
     assert chosen.start <= datetime.now(UTC) < chosen.end
+
+
+async def test_who_was_told_of_another_window_must_be_told_of_the_change(tmp_path: Path) -> None:
+    run = world(tmp_path, OWN, entered=("2999-01-05 02:00", "2999-01-05 02:00", "2999-01-06 02:00"))
+    await choose_window(run)
+    run.record(StepTicked(step="6.2"))
+    await choose_window(run)
+    assert not any("told of the change" in line for line in run.state.step("6.1").log)
+    await choose_window(run)
+    assert any("must be told of the change: steps 6.2 again" in line for line in run.state.step("6.1").log)
 
 
 @pytest.mark.parametrize("answers", [(LATER,), (OWN,)])

@@ -50,7 +50,7 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
     )
     monitor = settings.monitor.model_copy(
         update={
-            "duration": timedelta(seconds=6),
+            "duration": timedelta(seconds=60 if attended else 6),
             "interval": timedelta(seconds=1),
             "alert_command": shlex.join(["tee", "-a", str(run_directory / "alerts.log")]),
         }
