@@ -58,7 +58,8 @@ def downtime(state: RunState, now: datetime) -> timedelta | None:
     proved = downtime_began(state)
     if proved is None and DOWNTIME_SECONDS in state.facts:
         return timedelta(seconds=float(state.facts[DOWNTIME_SECONDS]))
-    began = proved or _began(state.step(DOWNTIME_BEGINS))
+    first = state.step(DOWNTIME_BEGINS)
+    began = proved or (_began(first) if first.status is not StepStatus.FAILED else None)
     if began is None:
         return None
     last = state.step(DOWNTIME_ENDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from core import events as e
+from core.runbook.facts import DOWNTIME_BEGAN, DOWNTIME_SECONDS
 from core.runbook.model import Runbook, Step, StepKind, Task
 from core.runbook.state import RunState, fold_all
 from core.runbook.timeline import TaskTime, downtime, timeline
@@ -87,3 +88,30 @@ def test_downtime_is_from_maintenance_on_to_maintenance_off() -> None:
 def test_an_end_of_maintenance_before_its_beginning_does_not_count() -> None:
     state = after((5, e.StepTicked(step="7.7")), (10, e.StepTicked(step="7.2")))
     assert downtime(state, at(20)) == timedelta(minutes=10)
+
+
+def proved(minutes: float) -> tuple[float, e.Event]:
+    """At that time it is proved that the service serves nobody, since half a minute."""
+    since = at(minutes - 0.5).isoformat()
+    return minutes, e.FactRecorded(step="7.2", name=DOWNTIME_BEGAN, value=since)
+
+
+def test_what_was_proved_goes_before_the_steps_times() -> None:
+    began = (10, e.StepStarted(step="7.2"))
+    assert downtime(after(began, proved(14)), at(20)) == timedelta(minutes=6.5)
+    ended = (40, e.FactRecorded(step="7.7", name=DOWNTIME_SECONDS, value=1500.0))
+    over = after(began, proved(14), ended, (41, e.StepFinished(step="7.7", summary="")))
+    assert downtime(over, at(500)) == timedelta(minutes=25)
+    # Maintenance that was taken back, and begun again: the second counts from its own proof on.
+    assert downtime(after(began, proved(14), ended, proved(60)), at(70)) == timedelta(minutes=10.5)
+
+
+def test_proved_to_be_down_and_ticked_to_be_up() -> None:
+    state = after((10, e.StepStarted(step="7.2")), proved(14), (30, e.StepTicked(step="7.7")))
+    assert downtime(state, at(500)) == timedelta(minutes=16.5)
+
+
+def test_maintenance_that_did_not_begin_is_no_downtime() -> None:
+    failed = e.StepFailed(step="7.2", error="Refused", what="", state="", advice="")
+    assert downtime(after((10, e.StepStarted(step="7.2")), (11, failed)), at(20)) is None
+    assert downtime(after((10, e.StepStarted(step="7.2")), proved(11), (12, failed)), at(20)) == timedelta(minutes=9.5)
