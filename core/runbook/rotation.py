@@ -190,6 +190,23 @@ async def has_done(context: StepContext, title: str, label: str, *details: str) 
         raise Refused("It was not done.", advice="Run the step again when it is; it goes on from there.")
 
 
+async def services_have_it(rotation: Rotation) -> None:
+    """Where the host's variables cannot be changed from here: have a person change them, and wait for their word.
+
+    Raises:
+        Refused: it was not done.
+    """
+    await has_done(
+        rotation.context,
+        "Have the services got the new password?",
+        "They have it, and were restarted",
+        f"The new password of {rotation.new.user} is kept {where_kept(rotation.context, rotation.target)}.",
+        "Replace user and password in DATABASE_URL wherever it is set at the host; hosts, ports and names stay.",
+        "Then restart or deploy each service that has it. Until then it can open no new session.",
+        "Where no service uses this database, there is nothing to do.",
+    )
+
+
 async def configured_password_holds(context: StepContext, target: str, new: Login) -> bool:
     """Whether the settings themselves give the new login by now."""
     known = next((name for name in get_args(TargetName) if name == target), None)

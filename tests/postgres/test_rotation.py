@@ -29,7 +29,8 @@ from core.runbook.facts import CREDENTIALS_ROTATED, ROTATION_FILES, ROTATION_KEY
 from core.runbook.rewriting import WRITE
 from core.runbook.rotate_files import rotate_test_and_files
 from core.runbook.rotate_key import new_key, revoke_key
-from core.runbook.rotate_password import END, LEAVE_OPEN, ROTATE, rotate_production
+from core.runbook.rotate_password import ROTATE, rotate_production
+from core.runbook.rotate_sessions import END, LEAVE_OPEN
 from core.runbook.rotation import DONE, progress_of
 from core.runbook.verify_rotation import verify_rotation
 from core.secrets.keep import Kept
@@ -351,7 +352,7 @@ async def test_interrupted_anywhere_it_is_resumed_and_some_login_always_works(
             return altered
 
         with monkeypatch.context() as patched:
-            patched.setattr("core.runbook.rotate_password.set_role_password", set_password)
+            patched.setattr("core.runbook.rotate_over_sql.set_role_password", set_password)
             try:
                 await rotate_production(first)
             except Killed:
@@ -423,6 +424,22 @@ async def test_a_user_that_the_host_makes(database: Database, run: Path) -> None
     spec, _ = await context.target("production")
     assert spec.user == found[1].user
     owner.terminate()
+
+
+async def test_nobody_is_removed_before_a_person_has_given_the_services_the_new_user(
+    database: Database, run: Path
+) -> None:
+    host = await host_that_makes_users(database)
+    host.abilities = frozenset({Ability.CREDENTIALS})
+    not_yet = world(run, {"production": database.spec}, host, taking(ROTATE), **HOST)
+    with pytest.raises(Refused, match="not done"):
+        await rotate_production(not_yet)
+    assert await accepts(database.spec, database.password)
+    assert len(host.users) == 2
+    done = world(run, {"production": database.spec}, host, before=not_yet, **HOST)
+    await rotate_production(done)
+    assert len(host.users) == 1
+    assert not await accepts(database.spec, database.password)
 
 
 async def test_a_user_that_owns_nothing_is_found_out_before_the_services_get_it(database: Database, run: Path) -> None:

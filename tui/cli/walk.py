@@ -29,8 +29,8 @@ from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
 from core.runbook.rehearse import ON_TEST
 from core.runbook.rewriting import WRITE
-from core.runbook.rotate_password import END as END_SESSIONS
 from core.runbook.rotate_password import ROTATE
+from core.runbook.rotate_sessions import END as END_SESSIONS
 from core.runbook.rotation import DONE
 from core.runbook.staged import DYNAMIC
 from core.runbook.state import RunState, StepStatus
