@@ -163,8 +163,9 @@ def health(state: RunState) -> Figure:
     )
 
 
-def deployed_commit(state: RunState) -> str | None:
-    commit = _mapping(state.facts.get(facts.DEPLOYED)).get("commit")
+def deployed_commit(state: RunState, fact: str) -> str | None:
+    """The commit of the deploy that the fact tells of."""
+    commit = _mapping(state.facts.get(fact)).get("commit")
     return str(commit) if commit else None
 
 

@@ -87,6 +87,8 @@ class HostingSettings(Section):
     """Id of the workspace, which logs are asked by; found from the service when empty."""
     service: str = ""
     """Id of the web service that serves the application."""
+    frontend: str = ""
+    """Id of the service that serves the front page; the documents tell which commit of it is live."""
     others: tuple[str, ...] = ()
     """Ids of workers, crons and further services that use the database."""
     database: str = ""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from core import events as e
-from core.errors import ConfigurationError, Refused
+from core.errors import ConfigurationError, HostingError, Refused
 from core.events import Question
+from core.hosting.interface import Ability, Deploy, DeployState, Host
 from core.runbook import facts
 from core.runbook.documents.document import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS, Document
 from core.runbook.documents.edit import marks, outline, with_section, with_values
 from core.runbook.rewriting import WRITE
 from core.settings import Settings
 from core.settings.documents import DocumentsSettings
+from core.settings.hosting import HostingSettings
 from tests.runs import HEAD, TRUE, Recorded, recovered
 from tests.step_world import StepWorld, taking
 
@@ -361,3 +364,32 @@ async def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ConfigurationError, match="it is read-only"):
         await WORKFLOW_STATUS.update(on)
     assert written(tmp_path) == STATUS_TEXT
+
+
+class Telling:
+    """A host of which nothing but deploys is asked."""
+
+    abilities = frozenset({Ability.DEPLOY})
+
+    def __init__(self, *deploys: Deploy) -> None:
+        self.told = deploys
+
+    async def deploys(self, service: str, limit: int = 20) -> tuple[Deploy, ...]:
+        if not self.told:
+            raise HostingError(f"{service} is not there.")
+        return self.told
+
+
+async def test_the_front_pages_commit_is_the_hosts_word(tmp_path: Path) -> None:
+    on = world(tmp_path, HEALTH_TEXT, DEPLOYMENT_HEALTH)
+    on.settings = on.settings.model_copy(update={"hosting": HostingSettings(frontend="srv-front")})
+    failed, live = Deploy("d2", DeployState.FAILED, "failed", "bad"), Deploy("d1", DeployState.LIVE, "live", "`c0ffee`")
+    on._host = cast("Host", Telling(failed, live))
+    await DEPLOYMENT_HEALTH.update(on)
+    assert "**Frontend**: `` `c0ffee` ``\n" in written(tmp_path)
+    on._host = cast("Host", Telling(failed))
+    await DEPLOYMENT_HEALTH.update(on)
+    assert "**Frontend**: not measured\n" in written(tmp_path)
+    on._host = cast("Host", Telling())
+    assert await DEPLOYMENT_HEALTH.update(on) == "document.md is up to date"
+    assert any("srv-front is not there" in event.text for event in on.events if isinstance(event, e.StepSaid))

@@ -92,6 +92,7 @@ class LoopbackHost:
             kind="render",
             api_url=self.url,
             service=WEB,
+            frontend=SITE,
             others=(WORKER, CRON),
             database=DATABASE,
         )

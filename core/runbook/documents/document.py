@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import ConfigurationError, Refused
+from core.errors import ConfigurationError, HostingError, Refused
+from core.hosting.interface import Ability, DeployState
 from core.runbook.documents.sections import deployment_health, left_alone, tracker, workflow_status
-from core.runbook.facts import DOCUMENTS_WRITTEN
+from core.runbook.facts import DOCUMENTS_WRITTEN, FRONTEND_DEPLOYED
 from core.runbook.model import Reconciled, StepContext
 from core.runbook.project_file import ProjectFile, difference, read_project_file
 from core.runbook.rewriting import Rewrite, write_when_agreed
@@ -27,11 +28,13 @@ class Document:
         setting: which setting under [documents] names it.
         render: its new text from its present one, its line end, the run's state and the settings.
         left_alone: what stays in it as it is for want of a setting, a sentence each.
+        look: finds out what it tells and no step before has recorded.
     """
 
     setting: str
     render: Callable[[ProjectFile, RunState, Settings], str]
     left_alone: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
+    look: Callable[[StepContext], Awaitable[None]] | None = None
 
     def is_configured(self, settings: Settings) -> bool:
         """Whether the settings name it."""
@@ -44,6 +47,8 @@ class Document:
             ConfigurationError: it cannot be read or written.
             Refused: it was not agreed to, it has changed meanwhile, or its own marks or keys are not clear.
         """
+        if self.look is not None:
+            await self.look(context)
         file, text = await self._rendered(context)
         told = self.left_alone(context.settings)
         for sentence in told:
@@ -96,9 +101,26 @@ def _deployment_health(file: ProjectFile, state: RunState, settings: Settings) -
     return deployment_health(file.text, state, file.newline)
 
 
+async def _look_at_frontend(context: StepContext) -> None:
+    """Ask the host which commit of the front page is live, where it can tell."""
+    service = context.settings.hosting.frontend
+    if not service:
+        return
+    host = await context.host()
+    if Ability.DEPLOY not in host.abilities:
+        return
+    try:
+        deploys = await host.deploys(service)
+    except HostingError as error:
+        await context.say(f"The front page's commit is not known: {error.what}")
+        return
+    live = next((deploy for deploy in deploys if deploy.state is DeployState.LIVE), None)
+    await context.fact(FRONTEND_DEPLOYED, {"id": live.id, "commit": live.commit} if live else None)
+
+
 TRACKER = Document("progress_tracker", _tracker)
 WORKFLOW_STATUS = Document("workflow_status", _workflow_status, left_alone)
-DEPLOYMENT_HEALTH = Document("deployment_health", _deployment_health)
+DEPLOYMENT_HEALTH = Document("deployment_health", _deployment_health, look=_look_at_frontend)
 
 
 async def _remember(context: StepContext, file: ProjectFile) -> None:

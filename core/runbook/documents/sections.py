@@ -22,7 +22,7 @@ from core.runbook.accomplished import (
 )
 from core.runbook.blocker import blocker
 from core.runbook.documents.edit import Heading, Outline, has_section, outline, with_section, with_values
-from core.runbook.facts import DEPLOYED, MIGRATED_PRODUCTION
+from core.runbook.facts import DEPLOYED, FRONTEND_DEPLOYED, MIGRATED_PRODUCTION
 from core.runbook.markdown import code
 from core.runbook.project_file import lines_of
 from core.runbook.state import RunState
@@ -101,13 +101,13 @@ def deployment_health(text: str, state: RunState, newline: str) -> str:
     """
     aligned = "schema aligned" if converted(state) is not None else "schema not aligned"
     revision = head(state)
-    commit = deployed_commit(state)
+    backend, frontend = (deployed_commit(state, fact) for fact in (DEPLOYED, FRONTEND_DEPLOYED))
     found = health(state)
     section = [
         f"## {LATEST}: {_deployed_on(state)}{' (Post-Conversion)' if converted(state) is not None else ''}",
         "",
-        f"**Backend**: {code(commit) if commit else NOT_MEASURED}",
-        f"**Frontend**: {NOT_MEASURED}",
+        f"**Backend**: {code(backend) if backend else NOT_MEASURED}",
+        f"**Frontend**: {code(frontend) if frontend else NOT_MEASURED}",
         f"**Database**: {aligned}, migrations at {code(revision) if revision else NOT_MEASURED}",
         f"**Health**: {_held(found)}{found.value or NOT_MEASURED}",
     ]
