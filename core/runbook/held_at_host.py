@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
@@ -19,8 +20,8 @@ from core.runbook.state import RunState
 
 ON = "true"
 """What the maintenance variable is set to."""
-LONGEST_VALUE = 32
-"""Characters of a value of that variable that is put back; more is no switch, and is not journaled."""
+SWITCH = re.compile(r"[A-Za-z0-9]{0,8}")
+"""A value of that variable which is journaled and put back (`false`, `0`, `disabled`); anything else may be a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class AtHost:
             known = await self._host.variables(service.id) if Ability.VARIABLES in self._host.abilities else ()
             before = next((variable.value for variable in known if variable.name == name), None)
             value = before.get_secret_value() if before is not None else None
-            if value is not None and (len(value) > LONGEST_VALUE or not value.isprintable()):
+            if value is not None and SWITCH.fullmatch(value) is None:
                 raise Refused(
                     f"{name} of {service.name} has a value that is no switch.",
                     advice="Set maintenance_variable under [hosting] to the variable that your application looks at.",
