@@ -73,14 +73,18 @@ async def answer_all(follower: Follower) -> None:
 
 
 async def start_and_kill(run: Path, database: Database, moment: random.Random) -> None:
-    """Start the conversion, and kill its engine when it has journaled so many events, or a little later."""
+    """Start the conversion, and kill its engine when it has journaled so many events of it, or a little later."""
     client = await engine_client(handover(run, database))
     pid = process_of(run)
     async with attached(client) as anna:
         assert (await anna.send(RunStep(step=STEP))).accepted
+        await anna.until_step(STEP, StepStatus.RUNNING)
+        already = len(anna.records)
         answering = asyncio.create_task(answer_all(anna))
-        records = moment.choice([5, 8, 11, 14, 20, 40, 60, 80, 100, 108, 110, 112, 113, 114, 115, 116, 117, 118, 120])
-        await anna.until(lambda f: len(f.records) >= records or f.state.step(STEP).status in ENDED, seconds=60)
+        records = moment.choice([1, 3, 5, 8, 14, 34, 54, 74, 94, 102, 104, 106, 107, 108, 109, 110, 111, 112, 114])
+        await anna.until(
+            lambda f: len(f.records) - already >= records or f.state.step(STEP).status in ENDED, seconds=60
+        )
         await asyncio.sleep(moment.uniform(0, 0.02))
         os.kill(pid, signal.SIGKILL)
         await anna.until(lambda f: f.ended)
@@ -88,15 +92,18 @@ async def start_and_kill(run: Path, database: Database, moment: random.Random) -
         await asyncio.wait({answering})
 
 
-async def finish(run: Path, database: Database) -> tuple[str, str, Follower]:
-    """Start the next engine, hear what it says became of the step, and go on to the end.
-
-    Returns: what it said, the catalog's fingerprint when it said so, and who has followed.
-    """
+async def hear(run: Path, database: Database) -> tuple[StepStatus, str]:
+    """What the next engine says became of the step, and the catalog's fingerprint at that time."""
     async with attached(await engine_client(handover(run, database))) as anna:
         await anna.until(lambda f: f.state.step(STEP).status in ENDED, seconds=60)
-        status = anna.state.step(STEP).status.value
-        at_that_time = await fingerprint_of(database.spec)
+        assert [r.seq for r in anna.records] == list(range(1, len(anna.records) + 1))
+        return anna.state.step(STEP).status, await fingerprint_of(database.spec)
+
+
+async def finish(run: Path, database: Database) -> None:
+    """Go on to the end."""
+    async with attached(await engine_client(handover(run, database))) as anna:
+        await anna.until(lambda f: f.state.step(STEP).status in ENDED, seconds=60)
         if anna.state.step(STEP).status is not StepStatus.DONE:
             assert (await anna.send(RunStep(step=STEP))).accepted
             answering = asyncio.create_task(answer_all(anna))
@@ -105,7 +112,6 @@ async def finish(run: Path, database: Database) -> tuple[str, str, Follower]:
             answering.cancel()
             await asyncio.wait({answering})
         assert anna.state.step(STEP).status is StepStatus.DONE, anna.state.step(STEP)
-        return status, at_that_time, anna
 
 
 async def require_nothing_left(connection: asyncpg.Connection) -> None:
@@ -116,22 +122,44 @@ async def require_nothing_left(connection: asyncpg.Connection) -> None:
     assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
 
+KILLS, CHAINS = 5, 4
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
-async def test_killed_at_any_moment_it_says_what_is_true_and_goes_on(run: Path, shop: Database, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(CHAINS))
+async def test_killed_at_any_moment_it_says_what_is_true_and_goes_on(server: Server, tmp_path: Path, seed: int) -> None:
+    """Twenty moments in all: each engine that says what became of the last one's work is the next to be killed."""
+    moment, left = random.Random(seed), KILLS
+    while left:
+        run, shop = tmp_path / f"run-{left}", await create_database(server)
+        try:
+            await build_schema(shop)
+            left -= await kill_again_and_again(run, shop, moment, left)
+        finally:
+            kill(run)
+            await drop_database(shop)
+
+
+async def kill_again_and_again(run: Path, shop: Database, moment: random.Random, most: int) -> int:
+    """Kill at most so often, until an engine had committed before it died; then go on to the end. Returns how often."""
     before = await fingerprint_of(shop.spec)
-    await start_and_kill(run, shop, random.Random(seed))
-    said, found, anna = await finish(run, shop)
+    kills, said, found = 0, StepStatus.FAILED, before
+    while kills < most and said is StepStatus.FAILED:
+        await start_and_kill(run, shop, moment)
+        kills += 1
+        said, found = await hear(run, shop)
+        # Wholly old or wholly new, and as it was said.
+        assert (found == before) is (said is StepStatus.FAILED)
+    await finish(run, shop)
     after = await fingerprint_of(shop.spec)
     assert after != before
-    # Wholly old or wholly new, and as it was said.
-    assert found == {StepStatus.FAILED.value: before, StepStatus.DONE.value: after}[said]
-    assert [r.seq for r in anna.records] == list(range(1, len(anna.records) + 1))
+    assert said is StepStatus.FAILED or found == after
     connection = await shop.superuser_connect()
     try:
         await require_nothing_left(connection)
     finally:
         await connection.close()
+    return kills
 
 
 SLOW_COMMIT = """

@@ -138,13 +138,13 @@ async def test_a_step_by_socket(run: Path) -> None:
 
 async def test_replay_and_live_have_no_gap_and_no_duplicate(run: Path) -> None:
     async with serving(run) as engine:
-        await publish(engine, 2500)
-        writing = asyncio.create_task(publish(engine, 3000))
+        await publish(engine, 1300)
+        writing = asyncio.create_task(publish(engine, 1500))
         followers: list[Follower] = []
 
         async def come(number: int) -> None:
             await asyncio.sleep(number * 0.01)
-            async with attached(SocketClient(run), role="watcher", name=f"w{number}", since=number * 300) as follower:
+            async with attached(SocketClient(run), role="watcher", name=f"w{number}", since=number * 150) as follower:
                 followers.append(follower)
                 await writing
                 last = engine.hub.state.last
@@ -154,7 +154,7 @@ async def test_replay_and_live_have_no_gap_and_no_duplicate(run: Path) -> None:
         by_seq = {record.seq: record for record in read_journal(run)}
         for number, follower in enumerate(sorted(followers, key=lambda f: f.records[0].seq)):
             sequence = [record.seq for record in follower.records]
-            assert sequence == list(range(number * 300 + 1, sequence[-1] + 1))
+            assert sequence == list(range(number * 150 + 1, sequence[-1] + 1))
             assert all(by_seq[record.seq] == record for record in follower.records)
 
 
