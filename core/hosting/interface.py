@@ -32,6 +32,8 @@ class Ability(StrEnum):
     """Read environment variables, of services and of the groups that services share."""
     SET_VARIABLES = "set_variables"
     """Write environment variables, one at a time."""
+    FILES = "files"
+    """Read and write secret files, of services and of the groups that services share."""
     DEPLOY = "deploy"
     """Deploy, and say how it stands."""
     ROLLBACK = "rollback"
@@ -123,6 +125,15 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A file that a service finds beside its code, of its own or of a group that services share (`owner` is the id of either)."""
+
+    owner: str
+    name: str
+    content: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """A user of the database, as the host knows it."""
 
@@ -181,6 +192,10 @@ class Host(Protocol):
         ...
 
     async def remove_variable(self, owner: str, name: str) -> None: ...
+    async def files(self, owner: str) -> tuple[SecretFile, ...]: ...
+    async def set_file(self, owner: str, name: str, content: SecretStr) -> None:
+        """Write one secret file; a service takes it with its next deploy."""
+        ...
 
     async def deploy(self, service: str, commit: str | None = None) -> Deploy:
         """Begin a deploy, of the latest commit or of that one."""

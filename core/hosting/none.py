@@ -17,6 +17,7 @@ from core.hosting.interface import (
     Deploy,
     Export,
     LogLine,
+    SecretFile,
     Service,
     Variable,
 )
@@ -70,6 +71,12 @@ class NoHost:
 
     async def remove_variable(self, owner: str, name: str) -> None:
         self._a_person(f"{name} of {owner} cannot be removed", f"remove {name} under Environment.")
+
+    async def files(self, owner: str) -> tuple[SecretFile, ...]:
+        self._a_person(f"The secret files of {owner} cannot be read", "look at them under Environment.")
+
+    async def set_file(self, owner: str, name: str, content: SecretStr) -> None:
+        self._a_person(f"The secret file {name} of {owner} cannot be written", f"change {name} under Environment.")
 
     async def deploy(self, service: str, commit: str | None = None) -> Deploy:
         self._a_person(

@@ -190,6 +190,15 @@ async def test_groups_hold_variables_too_and_tell_who_shares_them(render: Render
     assert "LOG_LEVEL" not in {variable.name for variable in await render.variables(GROUP)}
 
 
+async def test_secret_files_are_read_and_written(loopback: LoopbackHost, render: Render) -> None:
+    for owner in (WEB, GROUP):
+        assert await render.files(owner) == ()
+        loopback.faults.add(Fault("lost", method="PUT"))
+        await render.set_file(owner, "app.env", SecretStr("DATABASE_URL=fake\n"))
+        (file,) = await render.files(owner)
+        assert (file.owner, file.name, file.content.get_secret_value()) == (owner, "app.env", "DATABASE_URL=fake\n")
+
+
 async def test_ids_that_are_none_reach_nothing(render: Render) -> None:
     with pytest.raises(
         HostingError, match=r"404 to GET /services/srv-nobody: not found: srv-nobody \(request api-demo/"

@@ -92,6 +92,7 @@ async def test_without_a_host_each_call_says_what_a_person_does() -> None:
         "group": "evg-1",
         "name": "NAME",
         "value": SecretStr(SECRET),
+        "content": SecretStr(SECRET),
         "key": SecretStr(SECRET),
         "on": True,
         "deploy": "dep-1",

@@ -15,7 +15,7 @@ from core.demo.hosting.database import HostedDatabase
 from core.demo.hosting.deploys import Deploys, find_commit
 from core.demo.hosting.faults import Faults, Handler
 from core.demo.hosting.standing import Standing
-from core.demo.hosting.state import DATABASE, OWNER, Hosted, HostedDeploy, HostedService, rfc3339
+from core.demo.hosting.state import DATABASE, OWNER, Hosted, HostedDeploy, HostedGroup, HostedService, rfc3339
 
 PREFIX = "/v1"
 DEFAULT_PAGE, LARGEST_PAGE = 20, 100
@@ -67,10 +67,13 @@ class Api:
                 web.get(f"{service}/env-vars", self._list_variables),
                 web.put(f"{service}/env-vars/{{name}}", self._put_variable),
                 web.delete(f"{service}/env-vars/{{name}}", self._delete_variable),
+                web.get(f"{service}/secret-files", self._list_files),
+                web.put(f"{service}/secret-files/{{name}}", self._put_file),
                 web.get(f"{PREFIX}/env-groups", self._list_groups),
                 web.get(group, self._get_group),
                 web.put(f"{group}/env-vars/{{name}}", self._put_group_variable),
                 web.delete(f"{group}/env-vars/{{name}}", self._delete_group_variable),
+                web.put(f"{group}/secret-files/{{name}}", self._put_group_file),
                 web.post(f"{service}/deploys", self._deploy),
                 web.get(f"{service}/deploys", self._list_deploys),
                 web.get(f"{service}/deploys/{{deploy}}", self._get_deploy),
@@ -166,39 +169,55 @@ class Api:
 
     async def _put_variable(self, request: web.Request) -> web.Response:
         variables, name = self._service(request).variables, _name(request)
-        variables[name] = await _value(request)
+        variables[name] = await _text(request, "value")
         return web.json_response({"key": name, "value": variables[name]})
 
     async def _delete_variable(self, request: web.Request) -> web.Response:
         return _delete(self._service(request).variables, _name(request))
 
-    def _told_group(self, request: web.Request) -> tuple[dict[str, str], dict[str, Any]]:
+    async def _list_files(self, request: web.Request) -> web.Response:
+        return _page(request, "secretFile", _files(self._service(request).files))
+
+    async def _put_file(self, request: web.Request) -> web.Response:
+        files, name = self._service(request).files, request.match_info["name"]
+        files[name] = await _text(request, "content")
+        return web.json_response({"name": name, "content": files[name]})
+
+    def _group(self, request: web.Request) -> HostedGroup:
         id_ = request.match_info["group"]
         if id_ not in self._hosted.groups:
             raise _No(404, f"not found: {id_}")
-        group = self._hosted.groups[id_]
+        return self._hosted.groups[id_]
+
+    def _told_group(self, group: HostedGroup) -> web.Response:
         links = [
             {"id": service.id, "name": service.name, "type": service.type}
             for service in self._hosted.services.values()
-            if id_ in service.groups
+            if group.id in service.groups
         ]
-        return group.variables, {"id": group.id, "name": group.name, "ownerId": OWNER, "serviceLinks": links}
+        told = {"id": group.id, "name": group.name, "ownerId": OWNER, "serviceLinks": links}
+        held = {"envVars": _variables(group.variables), "secretFiles": _files(group.files)}
+        return web.json_response({**told, **held})
 
     async def _list_groups(self, request: web.Request) -> web.Response:
         found = [{"id": group.id, "name": group.name, "ownerId": OWNER} for group in self._hosted.groups.values()]
         return _page(request, "envGroup", found)
 
     async def _get_group(self, request: web.Request) -> web.Response:
-        variables, told = self._told_group(request)
-        return web.json_response({**told, "envVars": _variables(variables), "secretFiles": []})
+        return self._told_group(self._group(request))
 
     async def _put_group_variable(self, request: web.Request) -> web.Response:
-        variables, told = self._told_group(request)
-        variables[_name(request)] = await _value(request)
-        return web.json_response({**told, "envVars": _variables(variables), "secretFiles": []})
+        group = self._group(request)
+        group.variables[_name(request)] = await _text(request, "value")
+        return self._told_group(group)
 
     async def _delete_group_variable(self, request: web.Request) -> web.Response:
-        return _delete(self._told_group(request)[0], _name(request))
+        return _delete(self._group(request).variables, _name(request))
+
+    async def _put_group_file(self, request: web.Request) -> web.Response:
+        group = self._group(request)
+        group.files[request.match_info["name"]] = await _text(request, "content")
+        return self._told_group(group)
 
     # --- deploys ---
 
@@ -382,10 +401,10 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return cast("dict[str, Any]", document)
 
 
-async def _value(request: web.Request) -> str:
-    value = (await _body(request)).get("value")
+async def _text(request: web.Request, name: str) -> str:
+    value = (await _body(request)).get(name)
     if not isinstance(value, str):
-        raise _No(400, "value is required")
+        raise _No(400, f"{name} is required")
     return value
 
 
@@ -398,6 +417,10 @@ def _name(request: web.Request) -> str:
 
 def _variables(variables: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": name, "value": value} for name, value in variables.items()]
+
+
+def _files(files: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "content": content} for name, content in files.items()]
 
 
 def _delete(variables: dict[str, str], name: str) -> web.Response:

@@ -67,7 +67,7 @@ class HostedService:
     """A service.
 
     Attributes:
-        variables: its own.
+        variables, files: its own.
         groups: ids of the groups that it shares.
         running: the environment with which the live deploy was started.
     """
@@ -77,6 +77,7 @@ class HostedService:
     type: str
     url: str = ""
     variables: dict[str, str] = field(default_factory=dict[str, str])
+    files: dict[str, str] = field(default_factory=dict[str, str])
     groups: tuple[str, ...] = ()
     suspended: bool = False
     maintenance: bool = False
@@ -121,6 +122,7 @@ class HostedGroup:
     id: str
     name: str
     variables: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,11 @@ class ToldVariable(_Told):
     value: SecretStr
 
 
+class ToldFile(_Told):
+    name: str
+    content: SecretStr
+
+
 class _Link(_Told):
     id: str
 
@@ -121,6 +126,7 @@ class _Link(_Told):
 class ToldGroup(_Told):
     id: str
     env_vars: Many[ToldVariable] = ()
+    secret_files: Many[ToldFile] = ()
     service_links: Many[_Link] = ()
 
 

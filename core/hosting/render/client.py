@@ -21,6 +21,7 @@ from core.hosting.interface import (
     Deploy,
     Export,
     LogLine,
+    SecretFile,
     Service,
     Variable,
 )
@@ -29,6 +30,7 @@ from core.hosting.render.answers import (
     ToldCredential,
     ToldDeploy,
     ToldExport,
+    ToldFile,
     ToldGroup,
     ToldLogs,
     ToldRecovery,
@@ -134,11 +136,10 @@ class Render:
     # --- variables ---
 
     async def variables(self, owner: str) -> tuple[Variable, ...]:
-        path = _owner_path(owner)
         if owner.startswith(GROUP):
             told = (await self._told_group(owner)).env_vars
         else:
-            told = await read_pages(self._transport, f"{path}/env-vars", "envVar", ToldVariable)
+            told = await read_pages(self._transport, f"{_owner_path(owner)}/env-vars", "envVar", ToldVariable)
         return tuple(Variable(owner, variable.key, variable.value) for variable in told)
 
     async def variable_groups(self) -> tuple[str, ...]:
@@ -155,6 +156,17 @@ class Render:
 
     async def remove_variable(self, owner: str, name: str) -> None:
         await self._delete(f"{_owner_path(owner)}/env-vars/{_part(name)}")
+
+    async def files(self, owner: str) -> tuple[SecretFile, ...]:
+        if owner.startswith(GROUP):
+            told = (await self._told_group(owner)).secret_files
+        else:
+            told = await read_pages(self._transport, f"{_owner_path(owner)}/secret-files", "secretFile", ToldFile)
+        return tuple(SecretFile(owner, file.name, file.content) for file in told)
+
+    async def set_file(self, owner: str, name: str, content: SecretStr) -> None:
+        path = f"{_owner_path(owner)}/secret-files/{_part(name)}"
+        await self._transport.call("PUT", path, body={"content": content.get_secret_value()}, repeatable=True)
 
     # --- deploys ---
 
