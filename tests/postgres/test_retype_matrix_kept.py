@@ -131,6 +131,13 @@ CASES = {
         "CREATE UNIQUE INDEX ON deals (g); COMMENT ON COLUMN deals.g IS 'g'; CREATE VIEW gv AS SELECT g, u FROM deals",
         since=17,
     ),
+    "generated columns that are NOT NULL": Case(
+        "ALTER TABLE deals ADD g text GENERATED ALWAYS AS (COALESCE(title, owner::text, id::text)) STORED NOT NULL,"
+        "ADD h varchar(40) GENERATED ALWAYS AS (id) STORED NOT NULL, ADD m int GENERATED ALWAYS AS (length(id::text)) STORED NOT NULL,"
+        "ADD u uuid GENERATED ALWAYS AS (id) STORED NOT NULL, ADD j boolean GENERATED ALWAYS AS (owner IS NULL) STORED NOT NULL;"
+        "CREATE INDEX ON deals (g, n) WHERE g <> ''; CREATE UNIQUE INDEX ON deals (n) WHERE title IS NOT NULL",
+        since=17,
+    ),
     "a virtual generated column": Case(
         "ALTER TABLE deals ADD g text GENERATED ALWAYS AS (id::text || '!') VIRTUAL", since=18
     ),

@@ -92,13 +92,25 @@ BLOCKED = {
         blockers=("generated-column:public.deals.g",),
         before=17,
     ),
-    "generated column that must not be NULL": Case(
-        "ALTER TABLE deals ADD g text GENERATED ALWAYS AS (id::text) STORED NOT NULL",
+    "generated column for which nothing can stand in": Case(
+        "ALTER TABLE deals ADD g bytea GENERATED ALWAYS AS (decode(left(id::text, 8), 'hex')) STORED NOT NULL",
+        blockers=("generated-column:public.deals.g",),
+    ),
+    "generated column in a unique index that a stand-in would break": Case(
+        "ALTER TABLE deals ADD g text GENERATED ALWAYS AS (id::text) STORED NOT NULL; CREATE UNIQUE INDEX ON deals (g)",
+        blockers=("generated-column:public.deals.g",),
+    ),
+    "generated column in a unique predicate": Case(
+        "ALTER TABLE deals ADD g text GENERATED ALWAYS AS (id::text) STORED; CREATE UNIQUE INDEX ON deals (n) WHERE g IS NULL",
+        blockers=("generated-column:public.deals.g",),
+    ),
+    "generated column in a check": Case(
+        "ALTER TABLE deals ADD g text GENERATED ALWAYS AS (id::text) STORED CHECK (g <> '')",
         blockers=("generated-column:public.deals.g",),
     ),
     "generated column that calls what is dropped": Case(
         "CREATE FUNCTION f(int) RETURNS bigint IMMUTABLE LANGUAGE sql BEGIN ATOMIC SELECT count(owner) FROM deals; END;"
-        "CREATE TABLE t (n int, g bigint GENERATED ALWAYS AS (f(n)) STORED NOT NULL)",
+        "CREATE TABLE t (n int, g bigint GENERATED ALWAYS AS (f(n)) STORED CHECK (g >= 0))",
         blockers=("generated-column:public.t.g",),
         refused="other objects depend on it",
         since=14,
