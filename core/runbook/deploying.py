@@ -186,14 +186,29 @@ async def remember(context: StepContext, followed: Followed) -> None:
         await context.fact(DEPLOY_STARTED, None)
 
 
-async def deploy_again(context: StepContext, host: Host, service: str) -> None:
-    """Deploy what is live once more, so that changed variables count.
+async def live_deploy(host: Host, service: str) -> Deploy:
+    """What is live.
 
     Raises:
-        HostingError: it did not come live.
+        HostingError: the host does not tell.
     """
-    live = next((d for d in await host.deploys(service) if d.state is DeployState.LIVE), None)
-    deploy = await host.deploy(service, live.commit if live is not None else None)
+    live = next((deploy for deploy in await host.deploys(service) if deploy.state is DeployState.LIVE), None)
+    if live is None:
+        raise HostingError(
+            f"The host does not tell which deploy of {service} is live, so that it could be deployed again.",
+            advice='Choose another way under [hosting]: maintenance = "host", "suspend" or "command".',
+        )
+    return live
+
+
+async def deploy_again(context: StepContext, host: Host, service: str) -> None:
+    """Deploy what is live once more, and nothing newer, so that changed variables count.
+
+    Raises:
+        HostingError: the host does not tell what is live, or it did not come live again.
+    """
+    live = await live_deploy(host, service)
+    deploy = await host.deploy(service, live.commit)
     followed = await follow(context, host, service, deploy)
     if not followed.is_live:
         raise HostingError(

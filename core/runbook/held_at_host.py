@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from core.errors import Refused
 from core.events import Json
 from core.hosting.interface import Ability, Service
-from core.runbook.deploying import deploy_again
+from core.runbook.deploying import deploy_again, live_deploy
 from core.runbook.facts import MAINTENANCE_HELD
 from core.runbook.maintenance import Surroundings
 from core.runbook.model import StepContext
@@ -108,6 +108,7 @@ class AtHost:
             Refused: it has a value that is no switch.
         """
         name = self._variable
+        await live_deploy(self._host, service.id)  # or it could not be deployed again, neither now nor on the way back
         if service.id not in self.held.variables:
             known = await self._host.variables(service.id) if Ability.VARIABLES in self._host.abilities else ()
             before = next((variable.value for variable in known if variable.name == name), None)

@@ -270,6 +270,17 @@ async def test_a_variable_that_is_no_switch_is_left_alone(
     assert "obviously-fake" not in "".join(event.model_dump_json() for event in world.events)
 
 
+async def test_no_variable_is_set_where_the_host_does_not_tell_what_is_live(
+    database: Database, application: Application, host: MemoryHost, tmp_path: Path
+) -> None:
+    world = world_of(database, application, host, tmp_path, hosting={"maintenance": "variable"})
+    host.made.clear()
+    with pytest.raises(HostingError, match="does not tell which deploy of srv-web is live"):
+        await run(world, "7.2", begin_maintenance)
+    assert host.changes() == [("set_auto_deploy", WEB, "False")]
+    assert host.environment == {}
+
+
 async def test_by_a_person_where_no_host_can_be_called(
     database: Database, application: Application, tmp_path: Path, stranger: ConnectionSpec
 ) -> None:
