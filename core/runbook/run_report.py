@@ -25,7 +25,14 @@ from core.runbook.accomplished import (
 from core.runbook.blocker import blocker
 from core.runbook.chronicle import Account, Asked, Entry, read_account
 from core.runbook.conversion_state import ConversionState
-from core.runbook.facts import BACKUP_TAKEN, BACKUP_VERIFIED, RESTORE_SECONDS, RUN_REPORT_FILE
+from core.runbook.facts import (
+    BACKUP_TAKEN,
+    BACKUP_VERIFIED,
+    RESTORE_FILE,
+    RESTORE_SECONDS,
+    RUN_REPORT_FILE,
+    UNDO_SCRIPT_FILE,
+)
 from core.runbook.gates import reports
 from core.runbook.markdown import bullets, code, table
 from core.runbook.model import Runbook, Step, StepContext
@@ -163,6 +170,9 @@ def _way_back(state: RunState, runbook: Runbook) -> str:
         lines.append(f"Backup: {code(value_words(backup, LONGEST_VALUE)) if backup else NOT_MEASURED}")
         seconds = state.facts.get(RESTORE_SECONDS)
         lines.append(f"Restore: {span(seconds) if isinstance(seconds, int | float) else NOT_MEASURED}")
+    for words, name in (("Its commands", RESTORE_FILE), ("The undo, for psql", UNDO_SCRIPT_FILE)):
+        files = [(step.id, file) for step in runbook_steps(runbook) for file in state.step(step.id).files]
+        lines += [f"{words} (step {step}): {code(file.path)}" for step, file in files if file.name == name]
     return bullets(lines)
 
 

@@ -56,8 +56,13 @@ def test_it_tells_the_whole_run() -> None:
         e.FileRecorded(step="7.3", name="proof.json", path="evidence/ab-proof.json", sha256="ab" * 32, bytes=2048),
         actor=e.ENGINE,
     )
+    run.say(
+        e.FileRecorded(step="6.5", name="restore.md", path="evidence/cd-restore.md", sha256="cd" * 32, bytes=99),
+        actor=e.ENGINE,
+    )
     text = report(run)
     assert "# Run report: `20251113T010000Z-app`" in text
+    assert "- Its commands (step 6.5): `evidence/cd-restore.md`" in text
     assert "Downtime: 41 min 07 s" in text
     assert "Blocker: `Database schema mismatch (UUID vs VARCHAR(36))`: **resolved**" in text
     assert "| 1.3 | `Revoke the leaked API key`" in text
