@@ -26,7 +26,7 @@ class ConversionSettings(Section):
     exclude: tuple[str, ...] = ()
     """Columns to leave as they are."""
     soft_references: Literal["all", "none", "ask"] = "ask"
-    """Columns of the key's type that reference without a foreign key."""
+    """Columns of the key's type that reference without a foreign key: `all` are those for which the evidence speaks."""
     approach: Literal["ask", "dynamic", "enumerated", "staged"] = "ask"
     """How foreign keys are recreated: saved in the run, listed and scripted for review, or with a pause after phase 2."""
     script: Path | None = None

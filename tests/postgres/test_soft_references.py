@@ -91,7 +91,7 @@ async def test_all_that_is_known_stands_in_the_document_and_what_follows(databas
     assert [evidence["kind"] for evidence in trace["evidence"]] == ["type", "use", "values"]
     assert (trace["is_reference"], trace["chosen"]) == (True, False)
     assert "view traces needs a cast" in trace["if_left"]
-    assert "1 views, policies, triggers or functions that use it are taken off and put back" in trace["if_taken"]
+    assert "1 view, policy, trigger or function that uses it is taken off and put back" in trace["if_taken"]
 
 
 async def test_a_conversion_takes_what_speaks_for_itself_and_is_planned_the_same_under_the_locks(

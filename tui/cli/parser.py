@@ -171,7 +171,9 @@ def _scope(parser: argparse.ArgumentParser) -> None:
     )
     scope.add_argument("--exclude", metavar="TABLE.COLUMN", action="append", default=[], help="leave out; repeatable")
     scope.add_argument(
-        "--soft-references", choices=("all", "none", "ask"), help="columns that reference without a foreign key"
+        "--soft-references",
+        choices=("all", "none", "ask"),
+        help="columns that reference without a foreign key: all for which their names, uses and values speak",
     )
     scope.add_argument(
         "--repair-functions",

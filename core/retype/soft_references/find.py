@@ -206,7 +206,11 @@ def _if_taken(
         for d in catalog.dependents_of.get(Address("pg_class", *column.key), ())
     )
     if hanging:
-        parts.append(f"{hanging} views, policies, triggers or functions that use it are taken off and put back.")
+        is_one = hanging == 1
+        parts.append(
+            f"{hanging} {'view, policy, trigger or function' if is_one else 'views, policies, triggers or functions'} that "
+            f"{'uses it is' if is_one else 'use it are'} taken off and put back."
+        )
     if beside and not comparable(types.source, types.target):
         others = sorted({column_name(catalog.column[c.other]) for c in beside})
         parts.append(f"It no longer compares with {listed(others, _MOST_NAMED)}, unless that is taken too.")
