@@ -328,6 +328,49 @@ async def test_what_the_host_does_not_take_back_a_person_may_have_done(
     assert standing(world.state) == ()
 
 
+class FlaggedApplication(Application):
+    """In maintenance while a file is there."""
+
+    flag: Path
+
+    @property
+    def maintenance(self) -> bool:
+        return self.flag.exists()
+
+    @maintenance.setter
+    def maintenance(self, on: bool) -> None:
+        assert not on  # as it begins
+
+
+async def test_by_the_users_own_commands(database: Database, tmp_path: Path, stranger: ConnectionSpec) -> None:
+    application = FlaggedApplication(None)
+    application.flag, log = tmp_path / "maintenance", tmp_path / "log"
+    log.write_text("Running upgrade 1 -> 2, folders\nserving\n")
+    commands = {
+        "maintenance_on": f"touch {application.flag}",
+        "maintenance_off": f"rm -f {application.flag}",
+        "suspend": f"touch {tmp_path}/{{service}}.stopped",
+        "resume": f"rm -f {tmp_path}/{{service}}.stopped",
+        "deploy": "echo deployed {commit}",
+        "logs": f"cat {log}",
+    }
+    hosting = {"kind": "commands", "service": "web", "others": ["worker"], "commands": commands}
+    await application.start()
+    world = world_of(database, application, None, tmp_path, hosting=hosting)
+    try:
+        await run(world, "7.2", begin_maintenance)
+        assert (tmp_path / "worker.stopped").exists()
+        assert not await enters(stranger)
+        assert "is live" in await run(world, "7.5", deploy_production)
+        assert "Running upgrade 1 -> 2, folders" in said(world)
+        assert "serving" in world.evidence(deploying.LOG_FILE)
+        assert "answers 200" in await run(world, "7.7", end_maintenance)
+        assert not (tmp_path / "worker.stopped").exists()
+        assert await enters(stranger)
+    finally:
+        await application.stop()
+
+
 async def test_without_a_fence_no_session_is_ended(
     database: Database, application: Application, host: MemoryHost, tmp_path: Path, stranger: ConnectionSpec
 ) -> None:
