@@ -17,6 +17,7 @@ from core.hosting.interface import (
     DeployState,
     Export,
     LogLine,
+    SecretFile,
     Service,
     ServiceKind,
     Variable,
@@ -33,6 +34,7 @@ class MemoryHost:
 
     Attributes:
         values: variables by owner and name.
+        secret_files: contents by owner and name.
         groups: ids of groups, and the services that share each.
         running: what each deployed service has read, by service.
         on_call: told of each call that changes something, before and after it.
@@ -42,6 +44,7 @@ class MemoryHost:
 
     values: dict[str, dict[str, str]]
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    secret_files: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     keys: set[str] = field(default_factory=set[str])
     used: str = ""
     suspended: set[str] = field(default_factory=set[str])
@@ -75,6 +78,15 @@ class MemoryHost:
         await self.on_call(f"set {owner} {name}")
         self.values[owner][name] = value.get_secret_value()
         await self.on_call(f"has set {owner} {name}")
+
+    async def files(self, owner: str) -> tuple[SecretFile, ...]:
+        found = self.secret_files.get(owner, {})
+        return tuple(SecretFile(owner, name, SecretStr(content)) for name, content in found.items())
+
+    async def set_file(self, owner: str, name: str, content: SecretStr) -> None:
+        await self.on_call(f"write {owner} {name}")
+        self.secret_files[owner][name] = content.get_secret_value()
+        await self.on_call(f"has written {owner} {name}")
 
     async def deploy(self, service: str, commit: str | None = None) -> Deploy:
         await self.on_call(f"deploy {service}")

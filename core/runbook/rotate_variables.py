@@ -1,4 +1,4 @@
-"""The host's variables that hold a login: found, changed one at a time, and brought into effect by a deploy."""
+"""The host's variables and secret files that hold a login: found, changed one at a time, and brought into effect by a deploy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from core.errors import HostingError
-from core.hosting.interface import Ability, Host, Variable
+from core.hosting.interface import Ability, Host, SecretFile, Variable
 from core.runbook.deploying import deploy_again
 from core.runbook.rotation import Rotation
 from core.runbook.words import counted
@@ -17,10 +17,10 @@ from core.secrets.urls import replace_login
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A service, or a group of variables that services share.
+    """A service, or a group of variables and files that services share.
 
     Attributes:
-        services: who has its variables.
+        services: who has what is in it.
     """
 
     id: str
@@ -33,20 +33,21 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A variable that holds the old login.
+    """A variable or a secret file that holds the old login.
 
     Attributes:
+        changed: its value with the new one; None where it stays.
         left: whether the old password stands in it in a way that is not understood, or belongs to another login.
     """
 
     owner: Owner
-    variable: Variable
+    place: Variable | SecretFile
     changed: str | None
     left: bool
 
     def __str__(self) -> str:
         note = "; the old password is in it in a way that is not understood: change it by hand" if self.left else ""
-        return f"{self.owner}: {self.variable.name}{note}"
+        return f"{self.owner}: {'file ' if isinstance(self.place, SecretFile) else ''}{self.place.name}{note}"
 
 
 def can_change(host: Host) -> bool:
@@ -55,7 +56,7 @@ def can_change(host: Host) -> bool:
 
 
 async def find_holders(host: Host, rotation: Rotation) -> tuple[Holder, ...]:
-    """Every variable of every service and group that holds the old login.
+    """Every variable and secret file of every service and group that holds the old login.
 
     Raises:
         HostingError: the host does not tell.
@@ -63,13 +64,10 @@ async def find_holders(host: Host, rotation: Rotation) -> tuple[Holder, ...]:
     only = rotation.context.settings.secrets.variables
     holders: list[Holder] = []
     for owner in await _owners(host):
-        variables = await host.variables(owner.id)
-        for variable in variables:
-            if only and variable.name not in only:
-                continue
-            holder = _holder(owner, variable, rotation)
-            if holder is not None:
-                holders.append(holder)
+        variables = [v for v in await host.variables(owner.id) if not only or v.name in only]
+        files = await host.files(owner.id) if Ability.FILES in host.abilities else ()
+        found = (_holder(owner, place, rotation) for place in (*variables, *files))
+        holders += [holder for holder in found if holder is not None]
     return tuple(holders)
 
 
@@ -79,15 +77,18 @@ async def _owners(host: Host) -> Sequence[Owner]:
     return [*services, *groups]
 
 
-def _holder(owner: Owner, variable: Variable, rotation: Rotation) -> Holder | None:
-    replaced = replace_login(
-        variable.value.get_secret_value(), rotation.old, rotation.new, elsewhere=rotation.elsewhere
-    )
+def _holder(owner: Owner, place: Variable | SecretFile, rotation: Rotation) -> Holder | None:
+    value = _value(place)
+    replaced = replace_login(value, rotation.old, rotation.new, elsewhere=rotation.elsewhere)
     if replaced.count:
-        return Holder(owner, variable, replaced.text, replaced.left)
-    if variable.value.get_secret_value() == rotation.old.user != rotation.new.user and _names_user(variable.name):
-        return Holder(owner, variable, rotation.new.user, left=False)
-    return Holder(owner, variable, None, left=True) if replaced.left else None
+        return Holder(owner, place, replaced.text, replaced.left)
+    if value == rotation.old.user != rotation.new.user and _names_user(place.name):
+        return Holder(owner, place, rotation.new.user, left=False)
+    return Holder(owner, place, None, left=True) if replaced.left else None
+
+
+def _value(place: Variable | SecretFile) -> str:
+    return (place.content if isinstance(place, SecretFile) else place.value).get_secret_value()
 
 
 def _names_user(name: str) -> bool:
@@ -95,7 +96,7 @@ def _names_user(name: str) -> bool:
 
 
 async def change(host: Host, rotation: Rotation) -> None:
-    """Write the new login into each variable that holds the old one, and read it back; services go on with what they have read.
+    """Write the new login wherever the host holds the old one, and read it back; services go on with what they have read.
 
     Raises:
         HostingError: the host refused, or did not keep what was written.
@@ -108,7 +109,7 @@ async def change(host: Host, rotation: Rotation) -> None:
         known = rotation.progress
         # First: once it is written, only this tells that somebody must read it.
         await rotation.note(
-            variables=_added(known.variables, (f"{holder.owner.id} {holder.variable.name}",)),
+            variables=_added(known.variables, (f"{holder.owner.id} {holder.place.name}",)),
             to_deploy=_added(known.to_deploy, holder.owner.services),
         )
         await _set(host, holder)
@@ -117,14 +118,19 @@ async def change(host: Host, rotation: Rotation) -> None:
 
 async def _set(host: Host, holder: Holder) -> None:
     assert holder.changed is not None  # noqa: S101 - the caller has looked
-    name, owner = holder.variable.name, holder.owner
-    await host.set_variable(owner.id, name, SecretStr(holder.changed))
-    kept = next((v.value.get_secret_value() for v in await host.variables(owner.id) if v.name == name), None)
+    name, owner, value = holder.place.name, holder.owner, SecretStr(holder.changed)
+    if isinstance(holder.place, SecretFile):
+        await host.set_file(owner.id, name, value)
+        places = await host.files(owner.id)
+    else:
+        await host.set_variable(owner.id, name, value)
+        places = await host.variables(owner.id)
+    kept = next((_value(place) for place in places if place.name == name), None)
     if kept != holder.changed:
         raise HostingError(
             f"{host.name} has not kept {name} of {owner} as it was written.",
             state="The database's password is as it was.",
-            advice="Look at the variable in the host's dashboard, and run the step again.",
+            advice="Look at it in the host's dashboard, and run the step again.",
         )
 
 
@@ -149,7 +155,9 @@ def _added(known: tuple[str, ...], more: Sequence[str]) -> tuple[str, ...]:
 
 
 def counted_variables(holders: Sequence[Holder]) -> str:
-    """`3 variables of 2 owners`, for a question."""
+    """`3 variables and files of 2 services and groups`, for a question."""
     changing = [holder for holder in holders if holder.changed is not None]
     owners = {holder.owner.id for holder in changing}
-    return f"{counted(len(changing), 'variable')} of {counted(len(owners), 'service or group', 'services and groups')}"
+    files = sum(isinstance(holder.place, SecretFile) for holder in changing)
+    what = counted(len(changing) - files, "variable") + (f" and {counted(files, 'secret file')}" if files else "")
+    return f"{what} of {counted(len(owners), 'service or group', 'services and groups')}"

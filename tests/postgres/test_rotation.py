@@ -160,6 +160,24 @@ async def test_the_password_is_rotated_and_everybody_gets_it(database: Database,
     assert "3 variables of 3 services and groups" in "\n".join(question.details)
 
 
+async def test_secret_files_at_the_host_get_it_too(database: Database, run: Path) -> None:
+    old, host = database.spec, host_for(database.spec)
+    host.secret_files = {
+        "web": {"app.env": f"# ours\nDATABASE_URL={url(old)}\nPORT=8000\n", "ca.pem": "no login"},
+        "shared": {"pool.ini": f"url: {url(old)}\npassword of {old.user} is {url(old).split(':')[2].split('@')[0]}\n"},
+    }
+    context = world(run, {"production": old}, host)
+    await rotate_production(context)
+    plain = new_of(run).get_secret_value()
+    changed = f"# ours\nDATABASE_URL=postgresql://{old.user}:{plain}@inside:5432/{old.database}\nPORT=8000\n"
+    assert host.secret_files["web"] == {"app.env": changed, "ca.pem": "no login"}
+    assert f"{old.user}:{plain}@" in host.secret_files["shared"]["pool.ini"]
+    (question,) = [q for q in context.questions if any(c.name == ROTATE for c in q.choices)]
+    details = "\n".join(question.details)
+    assert "3 variables and 2 secret files of 3 services and groups" in details
+    assert "file pool.ini; the old password is in it in a way that is not understood" in details
+
+
 async def test_what_is_told_and_recorded_holds_no_secret(database: Database, run: Path) -> None:
     old = database.spec
     context = world(run, {"production": old}, host_for(old))
