@@ -22,6 +22,7 @@ from core.runbook.way_back import way_back as core_way_back
 from core.runbook.window import chosen_window
 from core.settings import Settings
 from tui import text
+from tui.backing_up import backup_line, backup_values
 from tui.watching import watch_line, watch_values
 
 Readings = Mapping[tuple[str, str], Mapping[str, Json]]
@@ -218,6 +219,8 @@ def step_line(step: Step, state: RunState, settings: Settings, readings: Reading
                 return f"{step.id} {conversion_line(conversion, readings)}"
             if (watched := watch_values(step.id, readings)) is not None:
                 return f"{step.id} {watch_line(watched)}"
+            if (backing_up := backup_values(step.id, readings)) is not None:
+                return f"{step.id} {backup_line(backing_up)}"
             return f"{step.id} {found.log[-1] if found.log else step.title}"
         case StepStatus.FAILED:
             return f"{step.id} failed: {found.summary}"

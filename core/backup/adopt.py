@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import shutil
 import tarfile
 import zlib
 from collections.abc import AsyncIterator
@@ -52,7 +53,7 @@ class Told:
 async def adopt(
     path: Path, root: Path, database: str, *, kind: Kind = "adopted", client_programs: Path | None = None
 ) -> Backup:
-    """Take in a dump where it is; one that must be unpacked first is unpacked into the backup's own folder.
+    """Take in a dump where it is. What must be unpacked first, and what was downloaded, comes into the backup's own folder.
 
     Args:
         path: a script (.sql, .sql.gz), an archive of pg_dump (custom, tar, directory), or a directory's .tar.gz.
@@ -69,6 +70,7 @@ async def adopt(
     began = asyncio.get_running_loop().time()
     path = path.expanduser().absolute()
     form = await asyncio.to_thread(recognise, path)
+    modified_at = path.stat().st_mtime
     now = datetime.now(UTC)
     partial = begin(root, database, now)
     try:
@@ -77,6 +79,10 @@ async def adopt(
             form, data, named = Form.DIRECTORY, partial / DATA, DATA
             require_space(partial, path.stat().st_size, f"Unpacking {path.name}")
             await asyncio.to_thread(unpack, path, data)
+        elif kind == "export":  # it was downloaded for us alone, to a place that does not last
+            data, named = partial / path.name, path.name
+            await asyncio.to_thread(shutil.move, path, data)
+            await asyncio.to_thread(_close_to_others, data)
         told = await (_told_by_script(data) if form is Form.PLAIN else _told_by_archive(data, client_programs))
         if told.database not in (None, database):
             raise BackupError(
@@ -84,7 +90,7 @@ async def adopt(
                 advice="Adopt a dump of the database that this run is about.",
             )
         found = await asyncio.to_thread(lambda: {name: digest_of(file) for name, file in files_below(data).items()})
-        modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        modified = datetime.fromtimestamp(modified_at, UTC)
         unproved = (
             NOT_BY_US,
             *(() if told.taken_at else (TIME_OF_FILE,)),
@@ -219,6 +225,11 @@ async def _newer_and_newer(directory: Path | None) -> AsyncIterator[ClientTools]
             return
         yield tools
         least = tools.major + 1
+
+
+def _close_to_others(data: Path) -> None:
+    for path in (data, *data.rglob("*")) if data.is_dir() else (data,):
+        path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def _moment(written: str, zone: str | None) -> datetime:

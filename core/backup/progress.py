@@ -12,7 +12,7 @@ LEAST_SECONDS = 2.0
 """Before that a speed says nothing."""
 
 # pg_dump -v and pg_restore -v, both with -j: `finished item 3372 TABLE DATA big`.
-_FINISHED = re.compile(r"finished item \d+ (?P<kind>[A-Z ]+?) (?P<name>\S.*)$")
+_FINISHED = re.compile(r"finished item \d+ TABLE DATA (?P<name>.+)$")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Course:
 
     def tell(self, line: str) -> None:
         """Take a line of what the program says."""
-        if (found := _FINISHED.search(line)) and found["kind"] == "TABLE DATA":
+        if found := _FINISHED.search(line):
             self._finished[found["name"]] = self._finished.get(found["name"], 0) + 1
 
     def standing(self, seconds: float, copying: Sequence[Copying] = ()) -> Standing:

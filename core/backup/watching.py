@@ -33,9 +33,12 @@ async def watched(
         course: told by the program itself.
         stage: what is done, in a word.
     """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     task = asyncio.create_task(_watch(spec, application_name, course, show, stage))
     try:
         yield
+        show({"stage": stage, **values(course.standing(loop.time() - began), course)})
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

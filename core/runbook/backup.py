@@ -44,6 +44,8 @@ from core.runbook.user_command import Ran, run_user_command
 from core.runbook.words import counted, size, span
 from core.settings import Settings
 
+READING = "backup"
+"""Name of the readings that show where a backup or a restore stands."""
 COPY_WITHIN = timedelta(hours=12)
 EXPORT_WITHIN = timedelta(hours=6)
 """How long a host may take to export the database."""
@@ -349,7 +351,7 @@ def _of(backup: Backup) -> dict[str, Json]:
 
 
 def _show(context: StepContext, values: dict[str, Json]) -> None:
-    context.read(Reading(step=context.step, name="backup", values=values))
+    context.read(Reading(step=context.step, name=READING, values=values))
 
 
 # --- after an interruption ---------------------------------------------------------------------------------------------

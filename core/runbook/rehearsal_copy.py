@@ -15,7 +15,7 @@ from core.events import Json, Reading, TargetIdentified, TargetIdentity, Transac
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.identity import Identity
 from core.redaction import redactor
-from core.runbook.backup import clear_scratch, restore_options, verified_backup
+from core.runbook.backup import READING, clear_scratch, restore_options, verified_backup
 from core.runbook.model import Reconciled, Step, StepContext, StepKind
 from core.runbook.reconciliation import conversion_of_attempt, reconcile
 from core.runbook.words import span
@@ -49,7 +49,7 @@ async def copy_of_production(context: StepContext) -> AsyncGenerator[StepContext
     backup = verified_backup(context)
 
     def show(values: dict[str, Json]) -> None:
-        context.read(Reading(step=context.step, name="backup", values=values))
+        context.read(Reading(step=context.step, name=READING, values=values))
 
     options = await restore_options(context)
     async with restored(backup, options, purpose=PURPOSE, durable=True, show=show) as done:

@@ -18,7 +18,7 @@ from core.errors import PgrecastError, Refused, WrongDatabase
 from core.events import Choice, Json, Reading, TargetIdentified, TargetIdentity
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
-from core.runbook.backup import verified_backup
+from core.runbook.backup import READING, verified_backup
 from core.runbook.facts import (
     CONVERSION_OUTCOME,
     RESTORE_EXCHANGING,
@@ -79,7 +79,7 @@ async def restore_beside(context: StepContext) -> str:
 
 async def _restored(context: StepContext, backup: Backup, into: ConnectionSpec) -> tuple[str, ...]:
     def show(values: dict[str, Json]) -> None:
-        context.read(Reading(step=context.step, name="backup", values=values))
+        context.read(Reading(step=context.step, name=READING, values=values))
 
     options = RestoreOptions(None, context.settings.backup.jobs, context.settings.check.client_programs)
     done = await restore(backup, into, options, owners=True, tolerant=True, show=show)

@@ -22,6 +22,7 @@ from core.backup.storage import Backup, backups, begin, open_backup, retire
 from core.backup.verify import compare_restored, frozen, verify
 from core.demo.incident import Incident
 from core.errors import BackupError, PgrecastError, Refused, WrongDatabase
+from core.events import Json
 from core.postgres.connect import connect, identify
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.fingerprint import FOREIGN_KEY_ORDER, compare, from_json
@@ -103,8 +104,17 @@ def extra(path: Path) -> str:
 
 
 async def test_a_backup_is_restored_equal(shop: Database, tmp_path: Path) -> None:
-    backup = await dump(shop, tmp_path / "backups")
-    found = await verify(backup, "equal", elsewhere(shop))
+    shown: dict[str, dict[str, Json]] = {}
+
+    def show(values: dict[str, Json]) -> None:
+        shown[str(values["stage"])] = values
+
+    options = DumpOptions(tmp_path / "backups")
+    backup = await take_dump(shop.spec, await identity_of(shop.spec), options, show=show)
+    found = await verify(backup, "equal", elsewhere(shop), show=show)
+    for stage in ("dumping", "restoring"):  # as the programs have told of each table
+        assert shown[stage]["percent"] == 100
+        assert shown[stage]["tables_done"] == shown[stage]["tables_total"] == 3
     assert found.depth == "equal"
     assert found.comparison is not None
     assert (found.comparison.rows, found.comparison.tables) == (611, 4)

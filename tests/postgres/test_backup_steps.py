@@ -13,12 +13,17 @@ import asyncpg
 import pytest
 
 from core.backup.storage import open_backup
-from core.errors import BackupError, Refused
+from core.demo.hosting.host import LoopbackHost
+from core.demo.incident import Incident
+from core.errors import BackupError, PgrecastError, Refused
 from core.events import StepStarted
+from core.hosting.render.client import Render
 from core.postgres.connect import connect
 from core.postgres.scratch import leftovers
+from core.runbook import backup as backup_steps
 from core.runbook import facts
 from core.runbook.backup import (
+    can_take,
     look_at_changes,
     reconcile_restoring,
     reconcile_taking,
@@ -28,7 +33,7 @@ from core.runbook.backup import (
     verify_backup,
 )
 from core.settings import Settings
-from tests.databases import Database
+from tests.databases import Database, Server
 from tests.sessions import session
 from tests.step_world import StepWorld
 
@@ -246,3 +251,82 @@ async def test_scratch_databases_of_an_interrupted_restore_are_dropped(source: D
     assert name in (await reconcile_restoring(world)).found
     async with session(source.spec) as owner:
         assert name not in {found.name for found in await leftovers(owner)}
+
+
+async def test_the_host_s_export_is_downloaded_unpacked_and_restored(
+    incident: Incident, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup_steps, "ASK_EXPORT_EVERY", 0.05)
+    spec = incident.production
+    loopback = LoopbackHost(incident, server, pace=0.0)
+    await loopback.start()
+    render = Render(loopback.settings, loopback.key)
+    try:
+        settings = Settings.load(
+            None,
+            {
+                "targets": {"production": {"url": f"postgresql://{spec.user}@{spec.host}:{spec.port}/{spec.database}"}},
+                "backup": {"method": "export", "directory": str(tmp_path / "backups")},
+            },
+        )
+        world = StepWorld(tmp_path, settings, {"production": spec}, host=render)
+        await take_backup(world)
+        backup = open_backup(Path(world.state.facts[facts.BACKUP_TAKEN]["path"]))
+        assert (backup.manifest.kind, backup.data) == ("export", backup.folder / "data")
+        assert [path.name for path in (tmp_path / "backups").iterdir()] == [
+            backup.name
+        ]  # nothing of the download is left
+        assert {path.stat().st_mode & 0o777 for path in backup.data.iterdir()} == {0o600}
+        assert "restored in" in await verify_backup(world)
+        assert world.state.facts[facts.BACKUP_VERIFIED]["depth"] == "restore"
+        assert not any(loopback.key.get_secret_value() in line for line in world.state.step(world.step).log)
+    finally:
+        await render.close()
+        await loopback.stop()
+
+
+async def test_an_export_by_the_user_s_own_command_is_kept(
+    source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in source.environment.items():
+        monkeypatch.setenv(name, value)
+    program = source.server.binary("pg_dump")
+    world = make_world(source, tmp_path, method="export")
+    commands = world.settings.hosting.commands.model_copy(
+        update={"export": f"{program} --format=custom --file={{directory}}/app.dump"}
+    )
+    hosting = world.settings.hosting.model_copy(update={"kind": "commands", "commands": commands})
+    world.settings = world.settings.model_copy(update={"hosting": hosting})
+    await take_backup(world)
+    backup = open_backup(Path(world.state.facts[facts.BACKUP_TAKEN]["path"]))
+    assert backup.data.parent == backup.folder
+    assert "restored in" in await verify_backup(world)
+
+
+async def test_a_host_that_exports_nothing(source: Database, tmp_path: Path) -> None:
+    world = make_world(source, tmp_path, method="export")
+    assert not can_take(world.settings)  # so that the step is a person's
+    with pytest.raises(Refused, match="cannot export the database"):
+        await take_backup(world)
+
+
+async def test_a_dump_that_dies_leaves_nothing(source: Database, tmp_path: Path) -> None:
+    """As when it is killed for want of memory: part of it is written by then."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    real = source.server.binary("pg_dump")
+    (programs / "pg_dump").write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = --version ] && exec {real} --version\n'
+        'for word in "$@"; do case "$word" in --file=*) mkdir "${word#--file=}"; echo x > "${word#--file=}/toc.dat";; esac; done\n'
+        "kill -KILL $$\n"
+    )
+    (programs / "pg_dump").chmod(0o755)
+    world = make_world(source, tmp_path)
+    check = world.settings.check.model_copy(update={"client_programs": programs})
+    world.settings = world.settings.model_copy(update={"check": check})
+    with pytest.raises(PgrecastError, match="pg_dump failed: exit status -9") as failed:
+        await take_backup(world)
+    assert "The unfinished backup is removed." in failed.value.state
+    assert list((tmp_path / "backups").iterdir()) == []
+    assert facts.BACKUP_TAKEN not in world.state.facts

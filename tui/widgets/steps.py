@@ -15,6 +15,7 @@ from core.runbook.state import RunState, StepState, StepStatus
 from core.runbook.timeline import task_time
 from core.settings import Settings
 from tui import style, summary, text
+from tui.backing_up import backup_lines, backup_values
 from tui.marks import mark, status_words
 from tui.sentences import value_words
 from tui.summary import Readings
@@ -83,6 +84,9 @@ def step_detail(
     watched = watch_values(step.id, readings)
     if watched is not None:
         lines.extend((Content(""), *watch_lines(width, watched)))
+    backing_up = backup_values(step.id, readings)
+    if backing_up is not None:
+        section("Now", [(line, "") for line in backup_lines(backing_up)])
     if found.status is StepStatus.FAILED:
         section("What went wrong", _failure(found))
         for tree in task.escalations_of(step.id):
