@@ -81,7 +81,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("step.abort", ("a",), "abort", "abort", "Abort what runs; a conversion is rolled back", WORK, True, 3),
     Action("gate.override", ("o",), "override", "override", "Override a closed gate of the marked step: typed, with a reason", WORK, True, 14),
     Action("note.add", ("n",), "note", "note", "Write a note into the run", WORK, True, 8),
-    Action("checklists.tick", ("x",), "checklists", "mark", "Mark what is through in your own checklists: shows the lines, and asks", WORK, True, 13),
+    Action("checklists.tick", ("x",), "checklists", "mark", "Mark what is through in your own checklists: shows the lines, and asks", WORK, True, 5),
     Action("look.conversion", ("v",), "conversion", "view", "The conversion: phases, tables, who waits, proof", LOOK, rank=11),
     Action("look.evidence", ("e",), "evidence", "evidence", "What the steps left behind: facts, and files with their sha256", LOOK, rank=9),
     Action("look.log", ("l",), "log", "log", "Everything that happened, in order", LOOK, rank=10),
