@@ -190,7 +190,7 @@ class Console(App[str]):
             self.bell()
         for name, alarm in raised.items():
             if name not in self._alarms:
-                self.tell(f"{alarm.what} {alarm.advice}", severity="error", seconds=30)
+                self.tell(f"{alarm.what} {alarm.advice}", severity="error", seconds=10)
         self._alarms = alarms
 
     def _tell_of_the_engine(self) -> None:

@@ -217,12 +217,12 @@ async def test_rows_that_reference_nothing_or_are_gone_must_be_accepted(filled: 
     )
     with pytest.raises(NeedsPerson) as caught:
         await watch_production(world)
-    assert "21 rows more than before reference nothing" in caught.value.what
+    assert "21 rows referencing nothing and not known before" in caught.value.what
     assert "organizations had 3, has 2; gone had 7, has 0" in caught.value.what
     assert alarms(world) == ["rows", "orphans"]
     # The same world, somebody knowing of it.
     world.answers = taking(ACCEPT)
-    assert "accepted: 21 rows more than before reference nothing" in await watch_production(world)
+    assert "accepted: 21 rows referencing nothing and not known before" in await watch_production(world)
     (key,) = [
         line for line in world.evidence(facts.WATCH_FILE).splitlines() if "Owner on" in line and line.startswith("-")
     ]
@@ -245,7 +245,7 @@ async def test_what_referenced_nothing_before_is_known(filled: Database, tmp_pat
     await execute(
         filled, "SET session_replication_role = replica", 'INSERT INTO "Deal" ("owner") VALUES (gen_random_uuid())'
     )
-    with pytest.raises(NeedsPerson, match="1 row more than before"):
+    with pytest.raises(NeedsPerson, match="1 row referencing nothing"):
         await watch_production(world)
 
 
@@ -467,7 +467,7 @@ async def test_without_logs_the_rows_answer(filled: Database, tmp_path: Path) ->
     assert "the watch had seen 0" in summary
     assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": None, "orphans": 0}
     await execute(filled, "SET session_replication_role = replica", "DELETE FROM users")
-    with pytest.raises(NeedsPerson, match="60 rows more than before reference nothing: Owner on"):
+    with pytest.raises(NeedsPerson, match="60 rows referencing nothing and not known before: Owner on"):
         await check_violations(world)
 
 

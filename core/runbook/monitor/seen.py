@@ -340,7 +340,7 @@ def _alarms(seen: Seen, settings: MonitorSettings) -> Iterator[Alarm]:
         examples = ", ".join(orphans.examples)
         yield Alarm(
             "orphans",
-            f"{counted(seen.orphans.count, 'row')} more than before reference nothing: {key} ({examples}).",
+            f"{counted(seen.orphans.count, 'row')} referencing nothing and not known before: {key} ({examples}).",
             "The foreign key should have kept them out: look whether it is enforced, and who writes those rows; compare with the backup.",
         )
     if seen.counts.fewer:
