@@ -225,8 +225,10 @@ class Questions:
             answer: what was sent.
         """
         open_ = self._open.get(answer.question)
-        # A value that comes too late, or to nobody, may be a secret just as well.
-        if open_ is None or open_.question.entry is None or open_.question.entry.secret:
+        # A value that comes too late, or to nobody, may be a secret just as well. A watcher's goes nowhere, and might be a
+        # word that would vanish from every text.
+        is_text = open_ is not None and open_.question.entry is not None and not open_.question.entry.secret
+        if actor.role != "watcher" and not is_text:
             redactor.add(answer.value)
         reason = await self._consider(actor, answer)
         if reason is not None:

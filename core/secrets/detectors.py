@@ -14,8 +14,8 @@ from detect_secrets.plugins.base import BasePlugin, RegexBasedDetector
 _LEFT_OUT = frozenset({"Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector"})
 """Detectors that go by entropy, which takes every hash and id for a secret; and one that finds no secrets."""
 
-LONGEST_LINE = 2000
-"""Characters of a line that the patterns look at; minified code and data are longer."""
+SHORTEST_LINE, LONGEST_LINE = 8, 2000
+"""Characters of a line that the patterns look at: no secret is shorter; minified code and data are longer."""
 
 
 class HostKeyDetector(RegexBasedDetector):
@@ -49,7 +49,7 @@ def look(name: str, line: str) -> Iterator[tuple[str, str]]:
     Args:
         name: of the file, which decides whether values stand in quotes.
     """
-    if len(line) > LONGEST_LINE:
+    if not SHORTEST_LINE <= len(line) <= LONGEST_LINE:
         return
     seen: set[str] = set()
     for plugin in _plugins():

@@ -19,7 +19,11 @@ from core.redaction import MASK
 from core.secrets.detectors import look
 
 SKIPPED_FOLDERS = frozenset(
-    {".git", ".hg", ".svn", "node_modules", ".venv", "venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".tox"}
+    [
+        *(".git", ".hg", ".svn"),
+        *("node_modules", ".venv", "venv", ".tox"),
+        *("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+    ]
 )
 
 KNOWN = "known to be leaked"
