@@ -14,7 +14,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from core.errors import ConnectionFailed, HostingError
-from core.hosting.interface import Ability, Deploy, DeployState, LogLine, Service, ServiceKind, Variable
+from core.hosting.interface import Ability, Connection, Deploy, DeployState, LogLine, Service, ServiceKind, Variable
 from core.hosting.none import NoHost
 from core.postgres.connect import connect
 from core.postgres.connection_spec import ConnectionSpec
@@ -110,6 +110,7 @@ class MemoryHost(NoHost):
     known: dict[str, Service] = field(default_factory=dict[str, Service])
     environment: dict[str, str] = field(default_factory=dict[str, str])
     made: list[Deploy] = field(default_factory=list[Deploy])
+    reached: SecretStr | None = None
     log: list[LogLine] = field(default_factory=list[LogLine])
     going: dict[str, list[tuple[DeployState, str]]] = field(default_factory=dict[str, list[tuple[DeployState, str]]])
     name = "the memory host"
@@ -197,6 +198,12 @@ class MemoryHost(NoHost):
 
     async def logs(self, services: Sequence[str], since: datetime, limit: int = 1000) -> tuple[LogLine, ...]:
         return tuple(line for line in self.log if line.at >= since)[:limit]
+
+    async def connection(self) -> Connection:
+        self._call("connection")
+        return Connection(
+            inside=SecretStr("postgresql://app:obviously-fake@internal:5432/app"), outside=self.reached or SecretStr("")
+        )
 
     def changes(self) -> list[tuple[str, ...]]:
         return [call for call in self.calls if call[0] not in ("find_deploy", "service")]

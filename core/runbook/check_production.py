@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from core.errors import Refused
+from core.errors import PgrecastError, Refused
+from core.hosting.factory import abilities_of
+from core.hosting.interface import Ability
 from core.postgres.connect import ConnectionSpec
 from core.postgres.fingerprint import fingerprint
 from core.runbook import gates
@@ -34,11 +36,35 @@ async def check_production(context: StepContext) -> str:
     for gate in (gates.credentials, gates.backup):
         report = gate(context.state, context.settings, datetime.now(UTC))
         await context.say(f"{report.name}: {report.condition}: {report.value}.")
+    at_host = await _look_at_host(context, spec)
     schema = await _look_at_schema(context, spec)
     unfit = await record_preflight(context, await preflight(spec, context.run_directory, context.settings))
     found = await count_sessions(context)
     _require_backup(context)
-    return f"{found}; {schema}; {counted(len(unfit), 'warning')} about this machine"
+    return "; ".join(
+        filter(None, (str(found), at_host, schema, f"{counted(len(unfit), 'warning')} about this machine"))
+    )
+
+
+async def _look_at_host(context: StepContext, spec: ConnectionSpec) -> str:
+    """Whether the host's own connection strings lead to this database; empty where the host does not tell."""
+    wanted = context.settings.hosting
+    if not wanted.database or Ability.CREDENTIALS not in abilities_of(wanted):
+        return ""
+    try:
+        told = await (await context.host()).connection()
+        ways = [
+            ConnectionSpec.from_url(url, environment={}, allow_password=True) for url in (told.inside, told.outside)
+        ]
+    except PgrecastError as error:
+        await context.say(f"Where the database is could not be asked at the host: {error.what}")
+        return ""
+    if any((way.host, way.port, way.database) == (spec.host, spec.port, spec.database) for way in ways):
+        await context.say(f"The host's connection string for {wanted.database} leads here: {spec.host}:{spec.port}.")
+        return "it is the host's database"
+    names = " or ".join(dict.fromkeys(f"{way.host}:{way.port}/{way.database}" for way in ways))
+    await context.say(f"The host's connection strings for {wanted.database} lead to {names}, NOT to {spec}.")
+    return "the host's connection strings lead ELSEWHERE"
 
 
 async def _look_at_schema(context: StepContext, spec: ConnectionSpec) -> str:

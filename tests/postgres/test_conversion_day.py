@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from core.errors import ConnectionFailed, HostingError, PgrecastError, Refused
 from core.hosting.interface import Ability, DeployState
@@ -19,6 +20,7 @@ from core.postgres.scram import scram_verifier
 from core.runbook import deploying, facts, fencing, probing
 from core.runbook.begin_maintenance import BEGIN, STAY, TAKE_BACK, begin_maintenance, look_after_start
 from core.runbook.begin_maintenance import reconcile_maintenance as reconcile
+from core.runbook.check_production import check_production
 from core.runbook.deploy_production import (
     DEPLOY,
     GIVE_UP,
@@ -117,6 +119,35 @@ async def enters(spec: ConnectionSpec) -> bool:
     except ConnectionFailed:
         return False
     return True
+
+
+# --- the last looks -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_last_looks_name_who_is_connected_and_whose_database_it_is(
+    database: Database, application: Application, host: MemoryHost, tmp_path: Path
+) -> None:
+    world = world_of(database, application, host, tmp_path, hosting={"database": "dpg-1-a"})
+    host.reached = SecretStr(f"postgresql://other:obviously-fake@{database.host}:{database.port}/{database.name}")
+    summary = await run(world, "7.1", check_production)
+    assert f"1 session of others (backend as {database.owner}: 1); it is the host's database" in summary
+    assert "the schema was not investigated" in summary
+    host.reached = SecretStr("postgresql://other:obviously-fake@db.example:5432/app")
+    assert "the host's connection strings lead ELSEWHERE" in await run(world, "7.1", check_production)
+    assert "internal:5432/app or db.example:5432/app, NOT to" in said(world)
+    assert "obviously-fake" not in said(world)
+    host.failing = {"connection": 1}
+    assert "database" not in (await run(world, "7.1", check_production)).partition(";")[2]
+
+
+async def test_a_verified_backup_that_has_gone_is_missed(world: StepWorld, tmp_path: Path) -> None:
+    world.step = "3.2"
+    backup = tmp_path / "backup"
+    await world.fact(facts.BACKUP_VERIFIED, {"path": str(backup), "depth": "equal"})
+    with pytest.raises(Refused, match="is not at"):
+        await run(world, "7.1", check_production)
+    backup.mkdir()
+    await run(world, "7.1", check_production)
 
 
 # --- maintenance there and back ----------------------------------------------------------------------------------------
