@@ -141,4 +141,5 @@ async def _read(stream: asyncio.StreamReader) -> str:
     while piece := await stream.read(65536):
         kept += piece
         del kept[:-OUTPUT_LIMIT]
-    return redactor.redact(kept.decode(errors="replace"))
+    # In a thread: much text takes a while.
+    return await asyncio.to_thread(redactor.redact, kept.decode(errors="replace"))

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
-from urllib.parse import unquote
 
 from aiohttp import web
 
 from core.demo.hosting.database import HostedDatabase
 from core.demo.hosting.deploys import Deploys, find_commit
 from core.demo.hosting.faults import Faults, Handler
+from core.demo.hosting.forms import (
+    Rejection,
+    body_of,
+    delete_from,
+    limit_of,
+    name_of,
+    page,
+    text_of,
+    time_of,
+    told_files,
+    told_variables,
+)
 from core.demo.hosting.standing import Standing
 from core.demo.hosting.state import DATABASE, OWNER, Hosted, HostedDeploy, HostedGroup, HostedService, rfc3339
 
 PREFIX = "/v1"
-DEFAULT_PAGE, LARGEST_PAGE = 20, 100
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-
-
-class _No(Exception):
-    """A refusal."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 class Api:
@@ -103,7 +99,7 @@ class Api:
                 return web.Response(text="unauthorized", status=401)
             try:
                 return await handler(request)
-            except _No as no:
+            except Rejection as no:
                 return web.json_response({"id": f"err-{self._requests}", "message": no.message}, status=no.status)
 
         response = await self._faults.answer(request, answer)
@@ -127,7 +123,7 @@ class Api:
     def _service(self, request: web.Request) -> HostedService:
         id_ = request.match_info["service"]
         if id_ not in self._hosted.services:
-            raise _No(404, f"not found: {id_}")
+            raise Rejection(404, f"not found: {id_}")
         return self._hosted.services[id_]
 
     async def _list_services(self, request: web.Request) -> web.Response:
@@ -137,17 +133,17 @@ class Api:
             for service in self._hosted.services.values()
             if query.get("ownerId", OWNER) == OWNER and query.get("name", service.name) == service.name
         ]
-        return _page(request, "service", found)
+        return page(request, "service", found)
 
     async def _get_service(self, request: web.Request) -> web.Response:
         return web.json_response(self._service(request).told())
 
     async def _patch_service(self, request: web.Request) -> web.Response:
-        service, wanted = self._service(request), await _body(request)
+        service, wanted = self._service(request), await body_of(request)
         mode = wanted.get("serviceDetails", {}).get("maintenanceMode")
         if mode is not None:
             if service.type != "web_service":
-                raise _No(400, "maintenance mode is only available for web services")
+                raise Rejection(400, "maintenance mode is only available for web services")
             service.maintenance = bool(mode["enabled"])
             self._standing.apply_maintenance(service)
         if "autoDeploy" in wanted:
@@ -165,28 +161,28 @@ class Api:
     # --- variables ---
 
     async def _list_variables(self, request: web.Request) -> web.Response:
-        return _page(request, "envVar", _variables(self._service(request).variables))
+        return page(request, "envVar", told_variables(self._service(request).variables))
 
     async def _put_variable(self, request: web.Request) -> web.Response:
-        variables, name = self._service(request).variables, _name(request)
-        variables[name] = await _text(request, "value")
+        variables, name = self._service(request).variables, name_of(request)
+        variables[name] = await text_of(request, "value")
         return web.json_response({"key": name, "value": variables[name]})
 
     async def _delete_variable(self, request: web.Request) -> web.Response:
-        return _delete(self._service(request).variables, _name(request))
+        return delete_from(self._service(request).variables, name_of(request))
 
     async def _list_files(self, request: web.Request) -> web.Response:
-        return _page(request, "secretFile", _files(self._service(request).files))
+        return page(request, "secretFile", told_files(self._service(request).files))
 
     async def _put_file(self, request: web.Request) -> web.Response:
         files, name = self._service(request).files, request.match_info["name"]
-        files[name] = await _text(request, "content")
+        files[name] = await text_of(request, "content")
         return web.json_response({"name": name, "content": files[name]})
 
     def _group(self, request: web.Request) -> HostedGroup:
         id_ = request.match_info["group"]
         if id_ not in self._hosted.groups:
-            raise _No(404, f"not found: {id_}")
+            raise Rejection(404, f"not found: {id_}")
         return self._hosted.groups[id_]
 
     def _told_group(self, group: HostedGroup) -> web.Response:
@@ -196,27 +192,27 @@ class Api:
             if group.id in service.groups
         ]
         told = {"id": group.id, "name": group.name, "ownerId": OWNER, "serviceLinks": links}
-        held = {"envVars": _variables(group.variables), "secretFiles": _files(group.files)}
+        held = {"envVars": told_variables(group.variables), "secretFiles": told_files(group.files)}
         return web.json_response({**told, **held})
 
     async def _list_groups(self, request: web.Request) -> web.Response:
         found = [{"id": group.id, "name": group.name, "ownerId": OWNER} for group in self._hosted.groups.values()]
-        return _page(request, "envGroup", found)
+        return page(request, "envGroup", found)
 
     async def _get_group(self, request: web.Request) -> web.Response:
         return self._told_group(self._group(request))
 
     async def _put_group_variable(self, request: web.Request) -> web.Response:
         group = self._group(request)
-        group.variables[_name(request)] = await _text(request, "value")
+        group.variables[name_of(request)] = await text_of(request, "value")
         return self._told_group(group)
 
     async def _delete_group_variable(self, request: web.Request) -> web.Response:
-        return _delete(self._group(request).variables, _name(request))
+        return delete_from(self._group(request).variables, name_of(request))
 
     async def _put_group_file(self, request: web.Request) -> web.Response:
         group = self._group(request)
-        group.files[request.match_info["name"]] = await _text(request, "content")
+        group.files[request.match_info["name"]] = await text_of(request, "content")
         return self._told_group(group)
 
     # --- deploys ---
@@ -224,31 +220,31 @@ class Api:
     def _find_deploy(self, service: HostedService, id_: str) -> HostedDeploy:
         found = next((deploy for deploy in service.deploys if deploy.id == id_), None)
         if found is None:
-            raise _No(404, f"not found: {id_}")
+            raise Rejection(404, f"not found: {id_}")
         return found
 
     async def _deploy(self, request: web.Request) -> web.Response:
-        service, wanted = self._service(request), await _body(request)
+        service, wanted = self._service(request), await body_of(request)
         if service.suspended:
-            raise _No(400, "cannot deploy a suspended service")
+            raise Rejection(400, "cannot deploy a suspended service")
         commit = find_commit(wanted.get("commitId"))
         if commit is None:
-            raise _No(400, f"commit {wanted['commitId']} not found")
+            raise Rejection(400, f"commit {wanted['commitId']} not found")
         return _begun(self._deploys.begin(service, commit, "api"))
 
     async def _roll_back(self, request: web.Request) -> web.Response:
-        service, wanted = self._service(request), await _body(request)
+        service, wanted = self._service(request), await body_of(request)
         former = self._find_deploy(service, str(wanted.get("deployId")))
         if former.status not in ("live", "deactivated"):
-            raise _No(400, "cannot roll back to a deploy that was never live")
+            raise Rejection(400, "cannot roll back to a deploy that was never live")
         return _begun(self._deploys.begin(service, former.commit, "rollback", migrate=False))
 
     async def _list_deploys(self, request: web.Request) -> web.Response:
-        after = _time(request, "createdAfter")
+        after = time_of(request, "createdAfter")
         found = [
             deploy.told() for deploy in self._service(request).deploys if after is None or deploy.created_at > after
         ]
-        return _page(request, "deploy", found)
+        return page(request, "deploy", found)
 
     async def _get_deploy(self, request: web.Request) -> web.Response:
         return web.json_response(self._find_deploy(self._service(request), request.match_info["deploy"]).told())
@@ -265,8 +261,8 @@ class Api:
         query = request.query
         resources = query.getall("resource", [])
         if query.get("ownerId") != OWNER or not resources:
-            raise _No(400, "ownerId and resource are required")
-        start, end = _time(request, "startTime"), _time(request, "endTime") or datetime.now(UTC)
+            raise Rejection(400, "ownerId and resource are required")
+        start, end = time_of(request, "startTime"), time_of(request, "endTime") or datetime.now(UTC)
         found = [
             line
             for line in self._hosted.logs
@@ -277,18 +273,18 @@ class Api:
             and line.level in query.getall("level", [line.level])
             and query.get("text", "") in line.text
         ]
-        limit = _limit(request)
+        limit = limit_of(request)
         forward = query.get("direction", "backward") == "forward"
-        page = found[:limit] if forward else found[-limit:]
-        more = len(found) > len(page)
+        shown = found[:limit] if forward else found[-limit:]
+        more = len(found) > len(shown)
         if more:
-            start, end = (page[-1].at, end) if forward else (start or found[0].at, page[0].at)
+            start, end = (shown[-1].at, end) if forward else (start or found[0].at, shown[0].at)
         return web.json_response(
             {
                 "hasMore": more,
                 "nextStartTime": rfc3339(start or end),
                 "nextEndTime": rfc3339(end),
-                "logs": [line.told() for line in page],
+                "logs": [line.told() for line in shown],
             }
         )
 
@@ -296,7 +292,7 @@ class Api:
 
     def _require_database(self, request: web.Request) -> HostedDatabase:
         if request.match_info["database"] != DATABASE:
-            raise _No(404, f"not found: {request.match_info['database']}")
+            raise Rejection(404, f"not found: {request.match_info['database']}")
         return self._database
 
     async def _connection(self, request: web.Request) -> web.Response:
@@ -315,18 +311,18 @@ class Api:
         return web.json_response(await self._require_database(request).credentials())
 
     async def _make_credential(self, request: web.Request) -> web.Response:
-        database, username = self._require_database(request), str((await _body(request)).get("username", ""))
+        database, username = self._require_database(request), str((await body_of(request)).get("username", ""))
         if not username or database.knows(username):
-            raise _No(400, f"there is a user {username} already" if username else "username is required")
+            raise Rejection(400, f"there is a user {username} already" if username else "username is required")
         await database.make_login(username)
         return web.Response(status=202)
 
     async def _delete_credential(self, request: web.Request) -> web.Response:
         database, username = self._require_database(request), request.match_info["username"]
         if not database.knows(username):
-            raise _No(404, f"not found: {username}")
+            raise Rejection(404, f"not found: {username}")
         if database.default.username == username:
-            raise _No(400, "the default user cannot be deleted")
+            raise Rejection(400, "the default user cannot be deleted")
         await database.remove_login(username)
         return web.Response(status=200)
 
@@ -357,7 +353,7 @@ class Api:
         """The front page of a static site."""
         service = self._service(request)
         if service.type != "static_site":
-            raise _No(404, "not found")
+            raise Rejection(404, "not found")
         if service.suspended:
             return web.Response(text="Service Suspended", status=503)
         return web.Response(text=f"<!doctype html><title>{service.name}</title>\n", content_type="text/html")
@@ -366,64 +362,3 @@ class Api:
 def _begun(deploy: HostedDeploy) -> web.Response:
     """One that waits for another has no answer but that it is taken."""
     return web.Response(status=202) if deploy.status == "queued" else web.json_response(deploy.told(), status=201)
-
-
-def _page(request: web.Request, holds: str, items: Sequence[Mapping[str, Any]]) -> web.Response:
-    """The page after the cursor; a cursor is the number of the item that it belongs to."""
-    cursor, limit = request.query.get("cursor", ""), _limit(request)
-    first = int(cursor) + 1 if cursor.isdigit() else 0
-    page = [{"cursor": str(n), holds: item} for n, item in enumerate(items)][first : first + limit]
-    return web.json_response(page)
-
-
-def _limit(request: web.Request) -> int:
-    limit = int(request.query.get("limit", DEFAULT_PAGE))
-    if not 1 <= limit <= LARGEST_PAGE:
-        raise _No(400, f"limit must be between 1 and {LARGEST_PAGE}")
-    return limit
-
-
-def _time(request: web.Request, name: str) -> datetime | None:
-    text = request.query.get(name)
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        raise _No(400, f"{name} is no time: {text}") from None
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    try:
-        document = json.loads(await request.text() or "{}")
-    except ValueError:
-        raise _No(400, "the body is no JSON") from None
-    if not isinstance(document, dict):
-        raise _No(400, "the body is no object")
-    return cast("dict[str, Any]", document)
-
-
-async def _text(request: web.Request, name: str) -> str:
-    value = (await _body(request)).get(name)
-    if not isinstance(value, str):
-        raise _No(400, f"{name} is required")
-    return value
-
-
-def _name(request: web.Request) -> str:
-    name = unquote(request.match_info["name"])
-    if not VARIABLE.fullmatch(name):
-        raise _No(400, f"{name} is no name of a variable")
-    return name
-
-
-def _variables(variables: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"key": name, "value": value} for name, value in variables.items()]
-
-
-def _files(files: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"name": name, "content": content} for name, content in files.items()]
-
-
-def _delete(variables: dict[str, str], name: str) -> web.Response:
-    if variables.pop(name, None) is None:
-        raise _No(404, f"not found: {name}")
-    return web.Response(status=204)
