@@ -12,6 +12,7 @@ from core.hosting.interface import Ability, Host, SecretFile, Variable
 from core.runbook.deploying import deploy_again
 from core.runbook.rotation import Rotation
 from core.runbook.words import counted
+from core.secrets.env_files import Change, replace_in_lines
 from core.secrets.urls import replace_login
 
 
@@ -79,6 +80,11 @@ async def _owners(host: Host) -> Sequence[Owner]:
 
 def _holder(owner: Owner, place: Variable | SecretFile, rotation: Rotation) -> Holder | None:
     value = _value(place)
+    if isinstance(place, SecretFile):
+        lines = replace_in_lines(value, [Change(rotation.old, rotation.new, rotation.elsewhere)])
+        if not lines.count and not lines.left:
+            return None
+        return Holder(owner, place, lines.text if lines.count else None, left=bool(lines.left))
     replaced = replace_login(value, rotation.old, rotation.new, elsewhere=rotation.elsewhere)
     if replaced.count:
         return Holder(owner, place, replaced.text, replaced.left)

@@ -80,19 +80,33 @@ def plan_rewrite(path: Path, changes: Sequence[Change]) -> Rewrite | None:
         ConfigurationError: it cannot be read, is no text, or is larger than such files are.
     """
     before = _read(path)
-    lines = before.splitlines(keepends=True)
+    found = replace_in_lines(before, changes)
+    if found.text == before and not found.left:
+        return None
+    return Rewrite(path, before, found.text, found.count, found.left)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A text of such lines with the successors in it; the rest as `Rewrite` has it."""
+
+    text: str = field(repr=False)
+    count: int
+    left: tuple[int, ...]
+
+
+def replace_in_lines(text: str, changes: Sequence[Change]) -> Lines:
+    """Replace logins and keys in a text of assignments, URLs and DSNs, line by line; comments stay as they are."""
+    lines = text.splitlines(keepends=True)
     changed = lines
     for change in changes:
         changed = _changed(changed, change)
-    after = "".join(changed)
     left = tuple(
         number
         for number, line in enumerate(changed, 1)
         if not _COMMENT.match(line) and any(holds(line, change.old) for change in changes)
     )
-    if after == before and not left:
-        return None
-    return Rewrite(path, before, after, sum(a != b for a, b in zip(lines, changed, strict=True)), left)
+    return Lines("".join(changed), sum(a != b for a, b in zip(lines, changed, strict=True)), left)
 
 
 def _changed(lines: list[str], change: Change) -> list[str]:

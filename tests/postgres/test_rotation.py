@@ -162,14 +162,18 @@ async def test_the_password_is_rotated_and_everybody_gets_it(database: Database,
 
 async def test_secret_files_at_the_host_get_it_too(database: Database, run: Path) -> None:
     old, host = database.spec, host_for(database.spec)
+    old_password = database.password.get_secret_value()
     host.secret_files = {
-        "web": {"app.env": f"# ours\nDATABASE_URL={url(old)}\nPORT=8000\n", "ca.pem": "no login"},
+        "web": {
+            "app.env": f"# ours\nDATABASE_URL={url(old)}\nDB_PASSWORD={old_password}\nPORT=8000\n",
+            "ca.pem": "no login",
+        },
         "shared": {"pool.ini": f"url: {url(old)}\npassword of {old.user} is {url(old).split(':')[2].split('@')[0]}\n"},
     }
     context = world(run, {"production": old}, host)
     await rotate_production(context)
     plain = new_of(run).get_secret_value()
-    changed = f"# ours\nDATABASE_URL=postgresql://{old.user}:{plain}@inside:5432/{old.database}\nPORT=8000\n"
+    changed = f"# ours\nDATABASE_URL=postgresql://{old.user}:{plain}@inside:5432/{old.database}\nDB_PASSWORD={plain}\nPORT=8000\n"
     assert host.secret_files["web"] == {"app.env": changed, "ca.pem": "no login"}
     assert f"{old.user}:{plain}@" in host.secret_files["shared"]["pool.ini"]
     (question,) = [q for q in context.questions if any(c.name == ROTATE for c in q.choices)]
