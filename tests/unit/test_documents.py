@@ -9,18 +9,24 @@ from typing import cast
 import pytest
 
 from core import events as e
+from core.engine.protocol import AnswerQuestion, RunStep
+from core.engine.thread import LocalClient
 from core.errors import ConfigurationError, HostingError, Refused
 from core.events import Question
 from core.hosting.interface import Ability, Deploy, DeployState, Host
 from core.runbook import facts
 from core.runbook.documents.document import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS, Document
 from core.runbook.documents.edit import marks, outline, with_section, with_values
+from core.runbook.model import StepKind
+from core.runbook.recovery import RECOVERY
 from core.runbook.rewriting import WRITE
+from core.runbook.state import StepStatus
 from core.settings import Settings
 from core.settings.documents import DocumentsSettings
 from core.settings.hosting import HostingSettings
 from tests.runs import HEAD, TRUE, Recorded, recovered
 from tests.step_world import StepWorld, taking
+from tests.toy import attached, engine_thread
 
 TRACKER_TEXT = "# Tracker\n\n## Session 2025-11-01: Sprint\n\n- [x] DEV-007\n\n## Notes\n\nKept.\n"
 STATUS_TEXT = "# Status\n\nNEXT_ACTION: wait\n**NEXT_COMMAND**: none\n- NEXT_AGENT: `x`\n\nOther: line\n"
@@ -393,3 +399,34 @@ async def test_the_front_pages_commit_is_the_hosts_word(tmp_path: Path) -> None:
     on._host = cast("Host", Telling())
     assert await DEPLOYMENT_HEALTH.update(on) == "document.md is up to date"
     assert any("srv-front is not there" in event.text for event in on.events if isinstance(event, e.StepSaid))
+
+
+# --- in the engine -----------------------------------------------------------------------------------------------------
+
+
+def test_a_document_that_no_setting_names_is_a_persons() -> None:
+    fitted = RECOVERY.fitted(Settings(documents=DocumentsSettings(workflow_status=Path("status.md"))))
+    assert {id_: fitted.step(id_).kind for id_ in ("9.1", "9.2", "9.3")} == {
+        "9.1": StepKind.MANUAL,
+        "9.2": StepKind.AUTOMATIC,
+        "9.3": StepKind.MANUAL,
+    }
+
+
+async def test_the_engine_shows_it_and_writes_it_at_the_operators_word(tmp_path: Path) -> None:
+    path = tmp_path / "status.md"
+    path.write_text(STATUS_TEXT)
+    settings = {"documents": {"workflow_status": str(path), "next_action": "Go on"}}
+    with engine_thread(tmp_path / "run", runbook=RECOVERY, settings=settings) as thread:
+        async with attached(LocalClient(thread)) as anna:
+            for choice, status in (("cancel", StepStatus.FAILED), (WRITE, StepStatus.DONE)):
+                await anna.send(RunStep(step="9.2"))
+                await anna.until(lambda follower: follower.state.questions)
+                (question,) = anna.state.questions.values()
+                assert "+NEXT_ACTION: Go on" in question.details
+                assert path.read_text() == STATUS_TEXT
+                await anna.send(AnswerQuestion(question=question.id, choice=choice))
+                await anna.until_step("9.2", status)
+            assert path.read_text() == STATUS_TEXT.replace("wait", "Go on")
+            assert anna.state.step("9.2").summary == "status.md written: 1 line added, 1 removed"
+            assert {file.name for file in anna.state.step("9.2").files} == {"status.md", "status.md.before"}
