@@ -50,7 +50,7 @@ async def verify_production(context: StepContext) -> str:
         PgrecastError: a check does not hold, or the database cannot be read.
     """
     found = [check async for check in _database_checks(context)]
-    found += [check async for check in _service_checks(context, _service_names(context))]
+    found += [check async for check in service_checks(context, _service_names(context))]
     await _record(context, found)
     return _summary(found, "Maintenance stays as it is; what the deploy has migrated is committed.")
 
@@ -65,7 +65,7 @@ async def repeat_hidden(context: StepContext) -> None:
     names = [name for name in _service_names(context) if known.get(name, True) is None]
     if not names:
         return
-    found = [check async for check in _service_checks(context, names)]
+    found = [check async for check in service_checks(context, names)]
     await _record(context, found)
     _summary(found, "Maintenance is over: the service is open to everyone.")
 
@@ -147,7 +147,8 @@ def _service_names(context: StepContext) -> list[str]:
     ]
 
 
-async def _service_checks(context: StepContext, names: Iterable[str]) -> AsyncIterator[Check]:
+async def service_checks(context: StepContext, names: Iterable[str]) -> AsyncIterator[Check]:
+    """Make these checks of the service, each said as it is made."""
     for name in names:
         match name:
             case _ if name == HEALTH:
@@ -171,10 +172,15 @@ async def _health(context: StepContext) -> Check:
     wrong = [
         f"{name} is {health.fields[name]!r}, not {value!r}" if name in health.fields else f"{name} is missing"
         for name, value in wanted.expected_fields.items()
-        if health.fields.get(name) != value
+        if not _same(health.fields.get(name), value)
     ]
     told = ", ".join(f"{name}={value}" for name, value in wanted.expected_fields.items())
     return Check(HEALTH, not wrong, "; ".join(wrong) or f"the service {health.words}{f', {told}' if told else ''}")
+
+
+def _same(found: Json, wanted: Json) -> bool:
+    """Whether two values are the same JSON: 1 is not true."""
+    return isinstance(found, bool) is isinstance(wanted, bool) and found == wanted
 
 
 async def _front_page(context: StepContext) -> Check:

@@ -19,7 +19,6 @@ from core.postgres.connect import ConnectionSpec, connect
 from core.postgres.scram import scram_verifier
 from core.runbook import deploying, facts, fencing, probing
 from core.runbook.begin_maintenance import BEGIN, STAY, TAKE_BACK, begin_maintenance, look_after_start
-from core.runbook.begin_maintenance import reconcile_maintenance as reconcile
 from core.runbook.check_production import check_production
 from core.runbook.deploy_production import (
     DEPLOY,
@@ -433,18 +432,6 @@ async def test_an_application_that_cannot_be_stopped_is_named(
 # --- what an engine's death leaves -------------------------------------------------------------------------------------
 
 
-async def test_an_interrupted_step_leaves_no_fence(
-    world: StepWorld, host: MemoryHost, stranger: ConnectionSpec
-) -> None:
-    await run(world, "7.2", begin_maintenance)
-    found = await reconcile(world)
-    assert found.outcome == "failed"
-    assert "was lifted" in found.found
-    assert "Still on at the host: srv-web" in found.found
-    assert await enters(stranger)
-    assert world.state.facts[facts.FENCE_UP] is None
-
-
 async def test_a_fence_that_is_meant_to_stand_is_said_with_how_to_lift_it(
     world: StepWorld, stranger: ConnectionSpec
 ) -> None:
@@ -616,24 +603,6 @@ async def test_what_maintenance_hides_is_looked_at_again_after_it(
     found = world.state.facts[facts.HEALTH_VERIFIED]
     assert [found[name] for name in ("health", "front page", f"smoke: {test}")] == [True, True, True]
     assert "200\n# exit status 0" in world.evidence("smoke.txt")
-
-
-@pytest.mark.parametrize(
-    ("document", "words"),
-    [
-        ({"status": "degraded", "database_configured": True}, "status is 'degraded', not 'healthy'"),
-        ({"status": "healthy"}, "database_configured is missing"),
-        ({"status": "healthy", "database_configured": "true"}, "database_configured is 'true', not True"),
-    ],
-)
-async def test_fields_that_are_not_as_expected(
-    world: StepWorld, application: Application, document: dict[str, Any], words: str
-) -> None:
-    application.document = document
-    with pytest.raises(PgrecastError) as failed:
-        await run(world, "7.6", verify_production)
-    assert words in failed.value.what
-    assert world.state.facts[facts.HEALTH_VERIFIED]["health"] is False
 
 
 async def test_everything_that_does_not_hold_is_named(
