@@ -25,8 +25,11 @@ def column_name(column: Column) -> str:
     return f"{table_name(column.schema, column.table)}.{quote_identifier(column.name)}"
 
 
-def split_name(text: str) -> tuple[str, ...]:
+def split_name(text: str, *, fold: bool = True) -> tuple[str, ...]:
     """The parts of a dotted name, unquoted ones folded to lower case as SQL does.
+
+    Args:
+        fold: whether they are; without it they stay as they are written.
 
     Raises:
         UsageError: a quote is not closed, or a part is missing.
@@ -40,10 +43,19 @@ def split_name(text: str) -> tuple[str, ...]:
                 f"{text!r} is not a column's name.",
                 advice='Write table.column or schema.table.column, with double quotes where SQL needs them: "My Table".id.',
             )
-        parts.append(match[1].replace('""', '"') if match[1] is not None else match[2].lower())
+        parts.append(match[1].replace('""', '"') if match[1] is not None else (match[2].lower() if fold else match[2]))
         at = match.end()
         if match[3] != ".":
             return tuple(parts)
+
+
+def readings_of(text: str) -> tuple[tuple[str, ...], ...]:
+    """What a person's name of something may mean, the likeliest first: as SQL reads it, then to the letter.
+
+    Raises:
+        UsageError: a quote is not closed, or a part is missing.
+    """
+    return tuple(dict.fromkeys((split_name(text), split_name(text, fold=False))))
 
 
 def find_column(catalog: Catalog, text: str) -> Column:
@@ -52,12 +64,15 @@ def find_column(catalog: Catalog, text: str) -> Column:
     Raises:
         UsageError: no such column (names close to it are listed), or several.
     """
-    parts = split_name(text)
+    readings = readings_of(text)
+    parts = readings[0]
     if len(parts) not in {2, 3}:
         raise UsageError(f"{text!r} is not a column's name.", advice="Write table.column or schema.table.column.")
     tables = {r.oid for r in catalog.relations if r.kind in "rpf"}
     columns = [c for c in catalog.columns if c.relation in tables]
-    found = [c for c in columns if (c.schema, c.table, c.name)[-len(parts) :] == parts]
+    found: list[Column] = []
+    for reading in readings:
+        found = found or [c for c in columns if (c.schema, c.table, c.name)[-len(parts) :] == reading]
     if len(found) > 1:
         found = [c for c in found if c.schema == "public"] or found
     if len(found) > 1:

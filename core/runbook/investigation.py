@@ -13,7 +13,7 @@ from core.postgres.catalog import Catalog, Constraint, Relation
 from core.retype.estimate import Estimate
 from core.retype.finding_queries import query_that_finds
 from core.retype.model import Blocker, Plan, SoftReference
-from core.retype.names import find_column, split_name, table_name
+from core.retype.names import find_column, readings_of, table_name
 from core.runbook import facts
 from core.runbook.markdown import bullets, code, table
 from core.runbook.preflight import Check
@@ -55,10 +55,14 @@ def find_table(catalog: Catalog, text: str) -> Relation | None:
     Raises:
         UsageError: it is not a table's name, or several schemas have such a table.
     """
-    parts = split_name(text)
-    if len(parts) > 2:
+    readings = readings_of(text)
+    length = len(readings[0])
+    if length > 2:
         raise UsageError(f"{text!r} is not a table's name.", advice="Write table or schema.table.")
-    found = [r for r in catalog.relations if r.kind in "rpf" and (r.schema, r.name)[-len(parts) :] == parts]
+    tables = [r for r in catalog.relations if r.kind in "rpf"]
+    found: list[Relation] = []
+    for reading in readings:
+        found = found or [r for r in tables if (r.schema, r.name)[-length:] == reading]
     if len(found) > 1:
         found = [r for r in found if r.schema == "public"] or found
     if len(found) > 1:

@@ -204,7 +204,8 @@ def test_tables_are_found_by_name() -> None:
     builder = CatalogBuilder()
     for schema, name in (("public", "users"), ("audit", "users"), ("audit", "log"), ("a", "twin"), ("b", "twin")):
         builder.table(name, "id uuid", schema=schema)
-    builder.table("Order", "id text")
+    for name in ("Order", "Item", "item"):
+        builder.table(name, "id text")
     catalog = builder.build()
 
     def found(text: str) -> tuple[str, str] | None:
@@ -215,7 +216,9 @@ def test_tables_are_found_by_name() -> None:
     assert found("audit.users") == ("audit", "users")
     assert found("log") == ("audit", "log")
     assert found('"Order"') == ("public", "Order")
-    assert found("Order") is None
+    assert found("Order") == ("public", "Order")
+    assert found("ORDER") is None
+    assert (found("Item"), found('"Item"')) == (("public", "item"), ("public", "Item"))
     with pytest.raises(UsageError, match="several tables twin"):
         found("twin")
     with pytest.raises(UsageError, match="not a table's name"):
