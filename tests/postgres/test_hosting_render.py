@@ -275,10 +275,13 @@ async def test_a_variable_takes_effect_with_the_next_deploy(loopback: LoopbackHo
     assert (await ask_health(health)).status == 200
 
 
-@pytest.mark.parametrize(("stage", "status"), [("build", "build_failed"), ("pre_deploy", "pre_deploy_failed")])
+@pytest.mark.parametrize(
+    ("stage", "status"), [("build", "build_failed"), ("pre_deploy", "pre_deploy_failed"), ("update", "update_failed")]
+)
 async def test_a_deploy_that_fails(loopback: LoopbackHost, render: Render, stage: str, status: str) -> None:
     loopback.deploys.fault = DeployFault(stage, 1)
-    deploy = await ended(render, await render.deploy(WEB))
+    begun = render.roll_back(WEB, "dep-demolive") if stage == "update" else render.deploy(WEB)  # without migrations
+    deploy = await ended(render, await begun)
     assert (deploy.state, deploy.told) == (DeployState.FAILED, status)
     assert deploy.finished_at is not None
 
@@ -400,6 +403,9 @@ async def test_a_dashboard_makes_and_revokes_keys(loopback: LoopbackHost, render
         assert await render.key_alive(made)
         await dashboard.post(f"{loopback.dashboard_url}/keys/revoke", json={"key": made.get_secret_value()})
         assert not await render.key_alive(made)
+        await dashboard.post(f"{loopback.dashboard_url}/keys/revoke", json={"key": "leaked"})
+        assert not await render.key_alive(loopback.key)
+        await render.use_key(loopback.hosted.new_key())
         await dashboard.post(f"{loopback.dashboard_url}/faults", json={"kind": "forbidden", "path": "/services"})
         with pytest.raises(HostingError, match="403 to GET /services: forbidden"):
             await render.services()
@@ -407,6 +413,12 @@ async def test_a_dashboard_makes_and_revokes_keys(loopback: LoopbackHost, render
         assert (await dashboard.post(f"{loopback.dashboard_url}/keys/revoke", content=b"?")).status_code == 400
         await dashboard.post(f"{loopback.dashboard_url}/deploys/fail", content=b'{"stage": "build"}')
         assert (await ended(render, await render.deploy(WEB))).told == "build_failed"
+        assert (
+            await dashboard.post(f"{loopback.dashboard_url}/deploys/fail", content=b'{"stage": "?"}')
+        ).status_code == 400
+        await dashboard.post(f"{loopback.dashboard_url}/deploys/pace", content=b'{"seconds": 60}')
+        slow = await render.deploy(WEB)
+        assert not (await render.find_deploy(WEB, slow.id)).state.over
         page = (await dashboard.get(loopback.dashboard_url)).text
         assert page == loopback.dashboard_help
         assert f"curl -X POST {loopback.dashboard_url}/keys" in page

@@ -14,19 +14,22 @@ from typing import Any, cast, get_args
 from aiohttp import web
 from pydantic import SecretStr
 
-from core.demo.hosting.deploys import DeployFault, Deploys
+from core.demo.hosting.deploys import STAGES, DeployFault, Deploys
 from core.demo.hosting.faults import Fault, FaultKind, Faults
 from core.demo.hosting.state import Hosted
 
+LEAKED = "leaked"
+"""Stands for the key that was leaked: a person would see it in a list."""
 _HELP = """\
 The dashboard of the demo's host: what a person does there, and no API can.
 
 make an API key                      curl -X POST {url}/keys
-revoke one                           curl -X POST {url}/keys/revoke -d '{{"key": "KEY"}}'
+revoke the leaked one                curl -X POST {url}/keys/revoke -d '{{"key": "leaked"}}'
 
 What shall go wrong:
 
-the next deploy fails                curl -X POST {url}/deploys/fail -d '{{"stage": "build"}}'       (or "pre_deploy")
+the next deploy fails                curl -X POST {url}/deploys/fail -d '{{"stage": "build"}}'       (or "pre_deploy", "update")
+deploys take their time              curl -X POST {url}/deploys/pace -d '{{"seconds": 20}}'         (for each stage)
 a call of the API goes wrong         curl -X POST {url}/faults -d '{{"kind": "error_500", "path": "/deploys", "times": 3}}'
                                      kinds: {kinds}
 nothing any more                     curl -X DELETE {url}/faults
@@ -40,9 +43,11 @@ class Dashboard:
         hosted: what the host knows.
         faults: of the API.
         deploys: whose next ones can be made to fail.
+        leaked: the key that was leaked, which need not be told to be revoked.
     """
 
-    def __init__(self, hosted: Hosted, faults: Faults, deploys: Deploys) -> None:
+    def __init__(self, hosted: Hosted, faults: Faults, deploys: Deploys, leaked: SecretStr) -> None:
+        self._leaked = leaked
         self.path = f"/dashboard/{secrets.token_urlsafe(16)}"
         self._hosted = hosted
         self._faults = faults
@@ -64,6 +69,7 @@ class Dashboard:
             web.post(f"{self.path}/faults", self._add_fault),
             web.delete(f"{self.path}/faults", self._clear_faults),
             web.post(f"{self.path}/deploys/fail", self._fail_deploy),
+            web.post(f"{self.path}/deploys/pace", self._slow_deploys),
         )
 
     async def _explain(self, request: web.Request) -> web.Response:
@@ -74,7 +80,8 @@ class Dashboard:
         return web.json_response({"key": self._hosted.new_key().get_secret_value()})
 
     async def _revoke_key(self, request: web.Request) -> web.Response:
-        self._hosted.revoke(SecretStr((await _told(request, "key"))["key"]))
+        key = (await _told(request, "key"))["key"]
+        self._hosted.revoke(self._leaked if key == LEAKED else SecretStr(key))
         return web.Response(status=204)
 
     async def _add_fault(self, request: web.Request) -> web.Response:
@@ -91,7 +98,13 @@ class Dashboard:
 
     async def _fail_deploy(self, request: web.Request) -> web.Response:
         wanted = await _told(request, "stage")
+        if wanted["stage"] not in STAGES:
+            raise web.HTTPBadRequest(text=f"the stages are {', '.join(STAGES)}\n")
         self._deploys.fault = DeployFault(wanted["stage"], int(wanted.get("times", 1)))
+        return web.Response(status=204)
+
+    async def _slow_deploys(self, request: web.Request) -> web.Response:
+        self._deploys.pace = float((await _told(request, "seconds"))["seconds"])
         return web.Response(status=204)
 
 

@@ -52,12 +52,15 @@ class Runtime(Protocol):
         ...
 
 
+STAGES = ("build", "pre_deploy", "update")
+
+
 @dataclass(slots=True)
 class DeployFault:
     """How the next deploys go wrong.
 
     Attributes:
-        stage: `build` or `pre_deploy`; empty for none.
+        stage: one of `STAGES`; empty for none.
         times: for how many deploys.
     """
 
@@ -157,6 +160,8 @@ class Deploys:
     async def _update(self, service: HostedService, deploy: HostedDeploy, environment: Mapping[str, str]) -> str:
         self._hosted.log(service.id, "==> Deploying...", type_="build")
         await asyncio.sleep(self.pace)
+        if self._fails("update"):
+            return "Application exited early: exited with status 1"
         runtime = self._runtimes.get(service.id)
         if runtime is not None:
             await runtime.take(release_of(deploy.commit), database_of(environment), environment)

@@ -61,7 +61,7 @@ class LoopbackHost:
         self._standing = Standing(self.hosted, runtimes)
         self.deploys = Deploys(self.hosted, runtimes, incident.application, pace=pace)
         self._api = Api(self.hosted, self._standing, self.deploys, self.database, self.faults)
-        self._dashboard = Dashboard(self.hosted, self.faults, self.deploys)
+        self._dashboard = Dashboard(self.hosted, self.faults, self.deploys, self.key)
         self._server: web.AppRunner | None = None
         self._describe(incident)
 
