@@ -23,7 +23,7 @@ PIECE = 64 * 1024
 ENDS = 4096
 READ_TIMEOUT = 24 * 3600.0
 Progress = Callable[[int], None]
-"""Told the number of bytes read so far."""
+"""Told the number of bytes read so far, in a thread of its own."""
 
 
 async def verify_files(

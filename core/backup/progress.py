@@ -69,6 +69,8 @@ class Course:
     tables: Sequence[Table]
     _finished: dict[str, int] = field(default_factory=dict[str, int])
     """How often a table of that name, without its schema, was finished: that is all the program says."""
+    _seen: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
+    """How far each table was when it was last seen to be copied: between its end and the program's word, it stays there."""
 
     @property
     def total(self) -> int:
@@ -98,12 +100,13 @@ class Course:
         under_way = {(copy.schema, copy.name): copy for copy in copying}
         done = 0.0
         for table in self.tables:
-            copy = under_way.get((table.schema, table.name))
-            if copy is None and left.get(table.name, 0):
+            key = (table.schema, table.name)
+            if (copy := under_way.get(key)) is not None:
+                self._seen[key] = max(self._seen.get(key, 0.0), _share(table, copy))
+            elif left.get(table.name, 0):
                 left[table.name] -= 1
-                done += table.weight
-            elif copy is not None:
-                done += table.weight * _share(table, copy)
+                self._seen[key] = 1.0
+            done += table.weight * self._seen.get(key, 0.0)
         return int(done)
 
 

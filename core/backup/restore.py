@@ -160,7 +160,7 @@ async def restore(
     began = asyncio.get_running_loop().time()
     async with (
         login_environment(into, application_name=name, read_only=False) as environment,
-        watched(into, name, course, show, stage="restoring"),
+        watched(into, name, course, show, stage="restoring rows", afterwards="restoring indexes and keys"),
     ):
         try:
             if manifest.form is Form.PLAIN:

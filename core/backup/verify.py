@@ -19,6 +19,7 @@ from core.backup.restore import Restored, RestoreOptions, restored
 from core.backup.storage import Backup, forget, remember
 from core.backup.watching import Show
 from core.errors import BackupError, ConnectionFailed, PgrecastError
+from core.events import Json
 from core.postgres.connect import connect
 from core.postgres.connection_errors import lost
 from core.postgres.connection_spec import ConnectionSpec
@@ -80,14 +81,15 @@ async def verify(
         Refused: it cannot be restored where it should be (room, extensions, rights); that says nothing of the backup.
         ConfigurationError, ConnectionFailed, EmbeddedServerError: as their texts say.
     """
-    began = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    began, total = loop.time(), max(1, backup.manifest.bytes)
+
+    def read(count: int) -> None:  # in a thread
+        values: dict[str, Json] = {"stage": "reading its files", "percent": round(100 * count / total, 1)}
+        loop.call_soon_threadsafe(show, values)
+
     try:
-        total = max(1, backup.manifest.bytes)
-        await verify_files(
-            backup,
-            client_programs=options.client_programs,
-            progress=lambda read: show({"stage": "reading its files", "percent": round(100 * read / total, 1)}),
-        )
+        await verify_files(backup, client_programs=options.client_programs, progress=read)
         await _said(say, f"Every file of {backup.name} is as its manifest says, and can be read to its end.")
         found = Verification("files", 0.0, unproved=backup.manifest.unproved)
         if depth != "files":
@@ -95,7 +97,7 @@ async def verify(
     except BackupError:
         forget(backup)
         raise
-    seconds = asyncio.get_running_loop().time() - began
+    seconds = loop.time() - began
     found = Verification(found.depth, seconds, found.restored, found.content, found.comparison, found.unproved)
     restore_seconds = found.restored.seconds if found.restored else None
     remember(backup, Verified(at=datetime.now(UTC), depth=found.depth, restore_seconds=restore_seconds))

@@ -24,18 +24,19 @@ TIMEOUT_MS = 3_000
 
 @contextlib.asynccontextmanager
 async def watched(
-    spec: ConnectionSpec, application_name: str, course: Course, show: Show, *, stage: str
+    spec: ConnectionSpec, application_name: str, course: Course, show: Show, *, stage: str, afterwards: str = ""
 ) -> AsyncGenerator[None]:
     """Show where it stands while the block runs.
 
     Args:
         application_name: of the sessions whose copying is looked at.
         course: told by the program itself.
-        stage: what is done, in a word.
+        stage: what is done with the tables' rows, in a word.
+        afterwards: what follows when all rows are there, and of which nothing but its name can be told.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
-    task = asyncio.create_task(_watch(spec, application_name, course, show, stage))
+    task = asyncio.create_task(_watch(spec, application_name, course, show, stage, afterwards))
     try:
         yield
         show({"stage": stage, **values(course.standing(loop.time() - began), course)})
@@ -44,7 +45,7 @@ async def watched(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _watch(spec: ConnectionSpec, name: str, course: Course, show: Show, stage: str) -> None:
+async def _watch(spec: ConnectionSpec, name: str, course: Course, show: Show, stage: str, afterwards: str) -> None:
     """Without a second connection only whole tables are told."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -61,8 +62,11 @@ async def _watch(spec: ConnectionSpec, name: str, course: Course, show: Show, st
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                     observer.terminate()
                     observer = None
-            standing = course.standing(loop.time() - began, copying)
-            show({"stage": stage, **values(standing, course, copying)})
+            if afterwards and course.tables and course.tables_done >= len(course.tables):
+                show({"stage": afterwards})
+            else:
+                standing = course.standing(loop.time() - began, copying)
+                show({"stage": stage, **values(standing, course, copying)})
             await asyncio.sleep(EVERY)
     finally:
         if observer is not None:

@@ -112,7 +112,7 @@ async def test_a_backup_is_restored_equal(shop: Database, tmp_path: Path) -> Non
     options = DumpOptions(tmp_path / "backups")
     backup = await take_dump(shop.spec, await identity_of(shop.spec), options, show=show)
     found = await verify(backup, "equal", elsewhere(shop), show=show)
-    for stage in ("dumping", "restoring"):  # as the programs have told of each table
+    for stage in ("dumping", "restoring rows"):  # as the programs have told of each table
         assert shown[stage]["percent"] == 100
         assert shown[stage]["tables_done"] == shown[stage]["tables_total"] == 3
     assert found.depth == "equal"

@@ -91,7 +91,7 @@ async def test_taken_verified_and_its_restore_timed(source: Database, tmp_path: 
     assert taken["manifest_sha256"] in procedure
     assert source.password.get_secret_value() not in procedure
     stages = {reading.values["stage"] for reading in world.readings if reading.name == "backup"}
-    assert {"dumping", "reading its files", "restoring", "comparing"} <= stages
+    assert {"dumping", "reading its files", "restoring rows", "comparing"} <= stages
 
 
 async def test_the_procedure_s_commands_restore_it(source: Database, tmp_path: Path) -> None:

@@ -35,11 +35,20 @@ def test_finished_tables_and_those_under_way_are_weighed_by_their_size() -> None
 
 
 def test_a_table_that_was_never_analysed_counts_by_its_bytes_and_none_is_through_before_it_is() -> None:
-    course = Course(TABLES)
-    half = course.standing(10.0, [Copying("other", "small", rows=7, bytes=5 * MB)])
+    half = Course(TABLES).standing(10.0, [Copying("other", "small", rows=7, bytes=5 * MB)])
     assert half.share == pytest.approx(0.05)
-    more = course.standing(10.0, [Copying("public", "big", rows=5000, bytes=0)])
+    more = Course(TABLES).standing(10.0, [Copying("public", "big", rows=5000, bytes=0)])
     assert more.share == pytest.approx(0.99 * 0.8)
+
+
+def test_it_never_goes_back() -> None:
+    """Between the end of a table's copying and the program's word of it, the table is in neither."""
+    course = Course(TABLES)
+    assert course.standing(5.0, [Copying("public", "big", rows=900, bytes=0)]).share == pytest.approx(0.72)
+    assert course.standing(6.0).share == pytest.approx(0.72)
+    course.tell("pg_dump: finished item 3372 TABLE DATA big")
+    assert course.standing(7.0).share == pytest.approx(0.8)
+    assert course.standing(7.0).share == pytest.approx(0.8)
 
 
 def test_at_the_beginning_nothing_is_said_of_the_time_left() -> None:
