@@ -12,14 +12,27 @@ from tui.cli.output import Output
 
 
 class Gone(io.StringIO):
+    error: OSError = BrokenPipeError(32, "Broken pipe")
+
     def write(self, text: str) -> int:
-        raise BrokenPipeError(32, "Broken pipe")
+        raise self.error
 
 
 def test_an_error_that_nobody_reads_is_no_further_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Gone())
     monkeypatch.setattr(sys, "stderr", Gone())
     Output(as_json=True).error(Refused("No."))
+    assert sys.stdout is None
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")])
+def test_what_was_done_is_done_though_nobody_reads_it(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    """A closed pipe, or a terminal that has gone without SIGHUP (disown): a committed conversion still ends with 0."""
+    gone = Gone()
+    gone.error = error
+    monkeypatch.setattr(sys, "stdout", gone)
+    Output(as_json=False).lines(["committed", "proof holds"])
+    Output(as_json=True).document({"outcome": "committed"})
     assert sys.stdout is None
 
 

@@ -26,17 +26,17 @@ class Output:
         """Facts as text; nothing when the command prints JSON."""
         if not self._as_json:
             for line in lines:
-                print(redactor.redact(line))
+                _print(redactor.redact(line))
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Facts as the one JSON document; nothing when the command prints text."""
         if self._as_json:
-            print(redactor.redact(json.dumps(document, indent=2, ensure_ascii=False, default=str)))
+            _print(redactor.redact(json.dumps(document, indent=2, ensure_ascii=False, default=str)))
 
     def raw_document(self, text: str) -> None:
         """The one JSON document, written already; nothing when the command prints text."""
         if self._as_json:
-            print(text)
+            _print(text)
 
     def progress(self, text: str) -> None:
         with suppress(OSError):  # whoever read it has gone; the work goes on
@@ -48,15 +48,24 @@ class Output:
         for part in (error.state, error.advice):
             if part:
                 self.progress(f"  {part}")
-        document = {
-            "kind": type(error).__name__,
-            "what": error.what,
-            "state": error.state,
-            "advice": error.advice,
-            "exit_status": error.exit_status,
-        }
-        try:
-            self.document({"error": document})
-            sys.stdout.flush()
-        except BrokenPipeError:  # whoever read it has gone; the exit status still tells
-            sys.stdout = None
+        self.document(
+            {
+                "error": {
+                    "kind": type(error).__name__,
+                    "what": error.what,
+                    "state": error.state,
+                    "advice": error.advice,
+                    "exit_status": error.exit_status,
+                }
+            }
+        )
+
+
+def _print(text: str) -> None:
+    """Print, unless whoever read it has gone: a closed pipe, a lost terminal. What was done is done, and the exit status tells."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - as below
+        return
+    try:
+        print(text, flush=True)
+    except OSError:
+        sys.stdout = None
