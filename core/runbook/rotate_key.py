@@ -15,6 +15,7 @@ from core.hosting.factory import abilities_of
 from core.hosting.interface import Ability, Host
 from core.runbook.facts import ROTATION_KEY
 from core.runbook.model import StepContext
+from core.runbook.rotate_variables import can_change, owners
 from core.runbook.rotation import has_done, keep
 from core.secrets.keep import Kept
 from core.settings import Settings
@@ -48,6 +49,7 @@ async def revoke_key(context: StepContext) -> str:
             "It is revoked",
             "In the host's dashboard: Account Settings, API Keys; revoke the key that was exposed.",
             "The new key is proved alive, and nothing here uses the leaked one any more.",
+            *await _users(host, old),
         )
         await _until_dead(host, old)
     await _note(context, dead=True)
@@ -105,6 +107,20 @@ async def _leaked_key(context: StepContext) -> SecretStr:
             "Without the leaked key nothing proves that it is dead.", advice="Run the step again, and enter it."
         )
     return SecretStr(typed.get_secret_value().strip())
+
+
+async def _users(host: Host, key: SecretStr) -> list[str]:
+    """Which variables at the host hold the leaked key: whoever reads them loses it."""
+    if not can_change(host):
+        return []
+    value = key.get_secret_value()
+    holding = [
+        f"{owner}: {variable.name} holds the leaked key; give it the new one, and deploy, before you revoke it."
+        for owner in await owners(host)
+        for variable in await host.variables(owner.id)
+        if value in variable.value.get_secret_value()
+    ]
+    return holding or ["No service and no group of variables at the host holds it."]
 
 
 async def _until_dead(host: Host, key: SecretStr) -> None:

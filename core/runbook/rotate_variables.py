@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
@@ -43,7 +43,7 @@ class Holder:
 
     owner: Owner
     place: Variable | SecretFile
-    changed: str | None
+    changed: str | None = field(repr=False)
     left: bool
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ async def find_holders(host: Host, rotation: Rotation) -> tuple[Holder, ...]:
     """
     only = rotation.context.settings.secrets.variables
     holders: list[Holder] = []
-    for owner in await _owners(host):
+    for owner in await owners(host):
         variables = [v for v in await host.variables(owner.id) if not only or v.name in only]
         files = await host.files(owner.id) if Ability.FILES in host.abilities else ()
         found = (_holder(owner, place, rotation) for place in (*variables, *files))
@@ -72,7 +72,12 @@ async def find_holders(host: Host, rotation: Rotation) -> tuple[Holder, ...]:
     return tuple(holders)
 
 
-async def _owners(host: Host) -> Sequence[Owner]:
+async def owners(host: Host) -> Sequence[Owner]:
+    """The services, and the groups of variables that they share.
+
+    Raises:
+        HostingError: the host does not tell.
+    """
     services = [Owner(s.id, s.name, (s.id,)) for s in await host.services()]
     groups = [Owner(g, g, await host.services_of_group(g)) for g in await host.variable_groups()]
     return [*services, *groups]
@@ -163,7 +168,7 @@ def _added(known: tuple[str, ...], more: Sequence[str]) -> tuple[str, ...]:
 def counted_variables(holders: Sequence[Holder]) -> str:
     """`3 variables and files of 2 services and groups`, for a question."""
     changing = [holder for holder in holders if holder.changed is not None]
-    owners = {holder.owner.id for holder in changing}
+    their = {holder.owner.id for holder in changing}
     files = sum(isinstance(holder.place, SecretFile) for holder in changing)
     what = counted(len(changing) - files, "variable") + (f" and {counted(files, 'secret file')}" if files else "")
-    return f"{what} of {counted(len(owners), 'service or group', 'services and groups')}"
+    return f"{what} of {counted(len(their), 'service or group', 'services and groups')}"

@@ -551,7 +551,7 @@ def key_settings() -> dict[str, Any]:
 
 
 async def test_the_new_key_lives_before_the_leaked_one_dies(run: Path) -> None:
-    host = MemoryHost({}, keys={LEAKED_KEY, NEW_KEY})
+    host = MemoryHost({"web": {"HOST_KEY": LEAKED_KEY, "PORT": "1"}}, keys={LEAKED_KEY, NEW_KEY})
     order: list[str] = []
 
     def answers(question: Question) -> str:
@@ -567,6 +567,7 @@ async def test_the_new_key_lives_before_the_leaked_one_dies(run: Path) -> None:
     assert "401" in await revoke_key(context)
     assert order == ["typed", f"revoke, using {NEW_KEY}"]
     assert context.state.facts[ROTATION_KEY] == {"alive": True, "dead": True}
+    assert "web: HOST_KEY holds the leaked key" in "\n".join(context.questions[-1].details)
     assert "kept" in await new_key(context)  # asks for nothing more
     assert len(order) == 2
     assert NEW_KEY not in "".join(event.model_dump_json() for event in context.events)
