@@ -34,7 +34,7 @@ QUIET = 0.5
 """Seconds without any key that must lie before the key that answers: shorter than a person needs to look and decide, longer
 than a held key's repeats or a paste's characters are apart."""
 
-TOO_QUICK = "Too quick after the key before. Look once more, wait a moment, then press enter."
+TOO_QUICK = "Too quick after the key before: look once more, then press enter."
 
 
 FRAME = 4

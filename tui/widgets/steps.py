@@ -45,7 +45,7 @@ def step_row(width: int, step: Step, state: RunState, settings: Settings, now: d
         width,
         Cell(">" if marked else "", 2, style.KEY),
         Cell(mark(step, found), 4, looks),
-        Cell(step.id, 5, style.QUIET),
+        Cell(step.id, max(5, len(step.id) + 1), style.QUIET),
         Cell(step.title, None, style.STRONG if marked else ""),
         Cell("", 1),
         Cell(step.kind.value, 12, style.QUIET),
