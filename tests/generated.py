@@ -447,6 +447,8 @@ class _Builder:
             return
         kind = self.one("STORED", "VIRTUAL") if self.version >= 18 and not table.has_check else "STORED"
         table.has_virtual |= kind == "VIRTUAL"
+        if kind == "STORED" and self.flag():
+            expression, kind = "id::text || '!'", "STORED NOT NULL"
         self.add(f"ALTER TABLE {table.sql} ADD {self.fresh()} text GENERATED ALWAYS AS ({expression}) {kind}")
 
     def settings(self) -> None:
