@@ -11,7 +11,7 @@ from tui import text
 
 Values = Mapping[str, Json]
 
-PARTS: Final = {"health": ("health",), "logs": ("violations", "errors"), "orphans": ("orphans",), "rows": ("rows",),
+PARTS: Final = {"health": ("health",), "logs": ("logs", "violations", "errors"), "orphans": ("orphans",), "rows": ("rows",),
                 "sessions": ("sessions",), "plans": ("plans",)}  # fmt: skip
 """What is watched, in the order of the lines, and the alarms that each may raise."""
 

@@ -216,6 +216,15 @@ def test_violations_and_other_errors_alarm_each_for_itself() -> None:
     assert "ERROR a" in both[1].what
 
 
+def test_logs_that_cannot_be_read_for_a_while_are_bad_until_they_can() -> None:
+    logs = LogsSeen()
+    for number in range(1, 4):
+        logs = logs.missed("The host answers 500.")
+        assert bad(logs=logs) == (["logs"] if number == 3 else [])
+    assert "NOT READ at present: The host answers 500." in str(logs)
+    assert not bad(logs=logs.read(Patterns(SETTINGS).sort([])))
+
+
 @given(st.integers(0, 5), st.integers(0, 5))
 def test_rows_are_bad_when_there_are_fewer(before: int, now: int) -> None:
     counts = CountsSeen(before={"users": before}).counted("users", now)

@@ -73,6 +73,8 @@ class LogsSeen:
 
     skipped: str = ""
     unread: str = ""
+    failures: int = 0
+    """Readings that failed at the end, one after another."""
     lines: int = 0
     errors: int = 0
     violations: int = 0
@@ -82,12 +84,13 @@ class LogsSeen:
     violation_examples: tuple[str, ...] = ()
 
     def missed(self, why: str) -> LogsSeen:
-        return replace(self, unread=why)
+        return replace(self, unread=why, failures=self.failures + 1)
 
     def read(self, found: Sorted, *, cut: bool = False) -> LogsSeen:
         return replace(
             self,
             unread="",
+            failures=0,
             lines=self.lines + found.lines,
             errors=self.errors + len(found.errors),
             violations=self.violations + len(found.violations),
@@ -316,7 +319,7 @@ class Seen:
 
 
 def alarms(seen: Seen, settings: MonitorSettings) -> tuple[Alarm, ...]:
-    """What of it is bad, each with what to do. The names are those of `Seen.words`, and for the logs `violations` and `errors`."""
+    """What of it is bad, each with what to do. The names are those of `Seen.words`, and for the logs also `violations` and `errors`."""
     return tuple(_alarms(seen, settings))
 
 
@@ -335,6 +338,12 @@ def _alarms(seen: Seen, settings: MonitorSettings) -> Iterator[Alarm]:
         number = counted(logs.errors - logs.violations, "error")
         other = next((line for line in logs.examples if line not in logs.violation_examples), logs.examples[0])
         yield Alarm("errors", f"{number} in the service's logs: {other}", LOGS_ADVICE)
+    if logs.failures >= settings.failures:
+        yield Alarm(
+            "logs",
+            f"The service's logs could not be read {logs.failures} times in a row: {logs.unread}",
+            "Look at them at the host itself until they can be read again; what was written meanwhile is read then.",
+        )
     if seen.orphans.bad:
         key, orphans = next(iter(seen.orphans.bad.items()))
         examples = ", ".join(orphans.examples)
