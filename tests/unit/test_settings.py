@@ -69,6 +69,8 @@ def test_example_shows_the_defaults(tmp_path: Path) -> None:
     shown = Settings.load(write(tmp_path, uncommented(EXAMPLE.read_text())))
     default = Settings.load()
     assert shown.limits == default.limits
+    plain_monitor = {"alert_command": "", "ignore_patterns": ()}
+    assert shown.monitor.model_copy(update=plain_monitor) == default.monitor
     assert shown.investigation.model_copy(update={"procedure": None}) == default.investigation
     examples = ("roots", "include", "exclude", "accept")  # empty by default, so that the example shows something
     assert set(examples) <= set(values["conversion"])
