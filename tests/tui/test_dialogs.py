@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from textual import events
 
@@ -195,6 +197,43 @@ async def test_nothing_is_confirmed_on_a_terminal_too_small_to_show_it() -> None
         await on.pilot.resize_terminal(80, 24)
         await on.settle()
         assert f"Type {DATABASE} here" in on.text()
+
+
+async def test_while_commit_is_asked_for_the_time_that_is_left_is_seen_everywhere() -> None:
+    client = scenario.new_client()
+    scenario.opened(client)
+    scenario.converting(client, "7.3", "production")
+    asked = scenario.question(client)
+    choices = (
+        e.Choice(name="commit", label="COMMIT", phrase=DATABASE),
+        e.Choice(name="rollback", label="ROLLBACK", consequence="everything is as it was"),
+    )
+    held = {"id": "q9", "choices": choices, "default": "rollback", "expires_at": client.clock() + timedelta(minutes=15)}
+    client.say(e.QuestionAsked(question=asked.model_copy(update=held)))
+    async with stage(client) as on:
+        await on.press("7")
+        assert "ROLLBACK in 15:00" in on.text()
+        await on.press("v")
+        client.clock.forward(61)
+        await on.settle()
+        assert "ROLLBACK in 13:59" in on.lines()[2]
+        assert "1 session waits for the conversion" in on.text()
+        await on.press("c")
+        assert "ROLLBACK in 13:59" in on.text()
+        client.clock.forward(13 * 60 + 50)
+        await on.settle()
+        assert "ROLLBACK in 0:09" in on.text()
+        client.say(
+            e.QuestionExpired(question="q9", step="7.3", choice="rollback"),
+            e.TransactionEnded(
+                step="7.3", target="production", outcome="rolled_back", reason="nobody answered in time", seconds=901,
+                rollback_seconds=2.4,
+            ),
+            after=9,
+        )  # fmt: skip
+        await on.settle()
+        assert not isinstance(on.app.screen, Confirm)
+        assert "ROLLED BACK in 2.4 s after 15:01" in on.lines()[2]
 
 
 async def test_a_test_target_is_named_as_such() -> None:
