@@ -10,6 +10,7 @@ Every error tells three things: what happened, what state the database is in now
     ├── Refused                 a blocker, a closed gate, a wrong confirmation        exit 3
     ├── QueryFailed             the server refused or cancelled a read                exit 1
     ├── ConversionFailed        rolled back; everything is as it was                  exit 1
+    │   └── RolledBack          because a person wanted it so, or nobody answered     exit 1, 0 if it was asked for
     ├── ProofFailed             the result was not what was promised; rolled back     exit 1
     ├── OutcomeUnknown          COMMIT was sent and no answer came                    exit 4
     ├── NeedsPerson             committed, and something after it needs a person      exit 5
@@ -88,6 +89,10 @@ class QueryFailed(PgrecastError):
 
 class ConversionFailed(PgrecastError):
     exit_status = 1
+
+
+class RolledBack(ConversionFailed):
+    """Nothing went wrong: ROLLBACK was chosen, or nobody answered whether to COMMIT."""
 
 
 class ProofFailed(PgrecastError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from core.errors import Refused
+from core.errors import Refused, RolledBack
 from core.retype.model import PlanWarning
 from core.runbook import gates
 from core.runbook.conversion import ConversionResult, Preparation, convert, scope_request
@@ -37,7 +37,11 @@ UNREHEARSED = "unrehearsed"
 
 
 async def convert_production(context: StepContext) -> str:
-    """Convert production, as investigated, decided and rehearsed."""
+    """Convert production, as investigated, decided and rehearsed.
+
+    Raises:
+        RolledBack: it was not committed, so that the step is not done.
+    """
 
     async def prepare(planned: Planned) -> Preparation:
         require_investigated(context, planned)
@@ -62,7 +66,11 @@ async def convert_production(context: StepContext) -> str:
             history=rehearsal.timings,
         )
 
-    return await finish(context, await convert(context, "production", decided_request(context), prepare=prepare))
+    result = await convert(context, "production", decided_request(context), prepare=prepare)
+    summary = await finish(context, result)
+    if result.outcome == "rolled_back":
+        raise RolledBack(f"Production is not converted: {summary}.", advice="Run the step again when it is to be.")
+    return summary
 
 
 def _times(context: StepContext) -> tuple[str, ...]:

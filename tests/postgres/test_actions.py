@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.demo.incident import Incident
-from core.errors import ConversionFailed, JournalError, PgrecastError, Refused, UsageError
+from core.errors import ConversionFailed, JournalError, PgrecastError, Refused, RolledBack, UsageError
 from core.events import Actor, ConversionPlanned, Question, StepTicked, TransactionEnded, TransactionOpened
 from core.postgres.catalog import Catalog
 from core.postgres.connect import ConnectionSpec
@@ -405,7 +405,8 @@ async def test_rollback_of_production_leaves_no_difference(pair: Pair, tmp_path:
     await everything_before(world)
     before = await inspect(pair.production.spec)
     world.answers = taking(CONVERT, LEAVE, ACCEPT, ROLLBACK)
-    assert (await run(world, "7.3", convert_production)).startswith("rolled back")
+    with pytest.raises(RolledBack, match=r"Production is not converted: rolled back, proof \(contents\) holds"):
+        await run(world, "7.3", convert_production)
     assert unchanged(before, await inspect(pair.production.spec))
     assert world.state.facts[facts.CONVERSION_OUTCOME] == "rolled_back"
 
@@ -418,7 +419,8 @@ async def test_an_unanswered_commit_question_rolls_back(pair: Pair, tmp_path: Pa
         return question.default if offers(question, COMMIT) else CONFIRMED(question)
 
     world.answers = commit_unanswered
-    await run(world, "7.3", convert_production)
+    with pytest.raises(RolledBack):
+        await run(world, "7.3", convert_production)
     assert world.state.facts[facts.CONVERSION_OUTCOME] == "rolled_back"
 
 

@@ -21,7 +21,7 @@ from core.engine.handover import CONVERSION, RECOVERY, Handover
 from core.engine.process import engine_client, is_served
 from core.engine.protocol import StopEngine
 from core.engine.targets import recorded
-from core.errors import OutcomeUnknown, Refused, UsageError
+from core.errors import OutcomeUnknown, Refused, RolledBack, UsageError
 from core.events import Question
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.runbook.conversion_state import UNDO
@@ -63,6 +63,10 @@ async def run(given: argparse.Namespace, settings: Settings, output: Output) -> 
         await _require_database(what, spec, follower.state)
         try:
             state = await follower.run(step)
+        except RolledBack:
+            if not given.rollback:
+                raise
+            state = follower.state.step(step)
         except EngineLost as lost:
             output.progress(f"{lost.what} Another is started, to find out what became of the step.")
             follower, started = await _attach(what, given, settings, output)
