@@ -33,7 +33,9 @@ from core.redaction import MASK, redactor
 from tests.databases import Server
 from tests.sessions import session
 
-QUICK = Timeouts(connect=2.0, silence=0.3, whole=5.0)
+PATIENT = Timeouts(connect=10.0, silence=20.0, whole=30.0)
+IMPATIENT = Timeouts(connect=10.0, silence=0.5, whole=30.0)
+"""For a host that says nothing."""
 
 
 class Pauses(list[float]):
@@ -62,8 +64,8 @@ async def serving(
 
 
 @asynccontextmanager
-async def calling(loopback: LoopbackHost, pauses: Pauses) -> AsyncGenerator[Render]:
-    render = Render(loopback.settings, loopback.key, timeouts=QUICK, pause=pauses)
+async def calling(loopback: LoopbackHost, pauses: Pauses, timeouts: Timeouts = PATIENT) -> AsyncGenerator[Render]:
+    render = Render(loopback.settings, loopback.key, timeouts=timeouts, pause=pauses)
     try:
         yield render
     finally:
@@ -77,8 +79,8 @@ async def loopback(incident: Incident, server: Server) -> AsyncIterator[Loopback
 
 
 @pytest.fixture
-async def render(loopback: LoopbackHost, pauses: Pauses) -> AsyncIterator[Render]:
-    async with calling(loopback, pauses) as render:
+async def render(loopback: LoopbackHost, pauses: Pauses, request: pytest.FixtureRequest) -> AsyncIterator[Render]:
+    async with calling(loopback, pauses, IMPATIENT if "silent" in request.node.name else PATIENT) as render:
         yield render
 
 
@@ -536,7 +538,7 @@ async def test_an_answer_that_is_no_json_is_told_as_such(loopback: LoopbackHost,
 
 
 async def test_a_late_answer_is_an_answer(loopback: LoopbackHost, render: Render, pauses: Pauses) -> None:
-    loopback.faults.add(Fault("slow", seconds=QUICK.silence / 2))
+    loopback.faults.add(Fault("slow", seconds=0.2))
     assert await render.services()
     assert pauses == []
 
