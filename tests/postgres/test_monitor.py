@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import HostingError, NeedsPerson
+from core.errors import ConfigurationError, HostingError, NeedsPerson
 from core.events import AlarmCleared, AlarmRaised, StepStarted
-from core.hosting.interface import Ability, LogLine
+from core.hosting.interface import Ability, Host, LogLine
 from core.hosting.none import NoHost
 from core.postgres.connect import connect
 from core.postgres.inspect import inspect
@@ -300,6 +300,19 @@ async def test_a_host_that_fails_is_told_and_asked_again(filled: Database, tmp_p
     await asyncio.wait({task})
 
 
+async def test_a_host_that_cannot_be_had_leaves_the_rest_to_be_watched(filled: Database, tmp_path: Path) -> None:
+    class Hostless(StepWorld):
+        async def host(self) -> Host:
+            raise ConfigurationError("The API key cannot be read.")
+
+    given = make_world(filled, tmp_path, duration="0.1s")
+    world = Hostless(tmp_path, given.settings, given.specs)
+    world.step = "8.1"
+    summary = await watch_production(world)
+    assert "logs: not read: The API key cannot be read." in summary
+    assert "0 behind 2 of 2 foreign keys" in summary
+
+
 async def test_an_error_of_a_look_ends_the_watch_as_what_it_is(filled: Database, tmp_path: Path) -> None:
     class Failing:
         async def look(self) -> None:
@@ -453,6 +466,25 @@ async def test_violations_are_searched_for_since_the_service_serves_again(filled
     assert "0 behind 2 of 2 foreign keys" in summary
     assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": 0, "orphans": 0}
     host.say("psycopg.errors.ForeignKeyViolation: insert on Deal")
+    with pytest.raises(NeedsPerson, match="1 violation in the service's logs"):
+        await check_violations(world)
+    assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": 1, "orphans": 0}
+
+
+async def test_violations_that_were_read_count_though_the_host_fails_later(filled: Database, tmp_path: Path) -> None:
+    class FailsLater(LoggingHost):
+        async def logs(self, services: Sequence[str], since: datetime, limit: int = 1000) -> tuple[LogLine, ...]:
+            found = await super().logs(services, since, limit)
+            self.failing = True
+            return found
+
+    host = FailsLater()
+    world = make_world(filled, tmp_path, host=host)
+    world.step = "7.7"
+    await world.fact(facts.DOWNTIME_SECONDS, 60.0)
+    host.say("violates foreign key constraint")
+    host.lines += [LogLine(datetime.now(UTC), f"GET /{n}") for n in range(1200)]
+    world.step = "8.7"
     with pytest.raises(NeedsPerson, match="1 violation in the service's logs"):
         await check_violations(world)
     assert world.state.facts[facts.MONITOR_VIOLATIONS] == {"logs": 1, "orphans": 0}

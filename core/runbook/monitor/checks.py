@@ -14,9 +14,9 @@ from core.runbook.model import StepContext
 from core.runbook.monitor.accept import accept
 from core.runbook.monitor.foreign_keys import orphans_before, watched_keys
 from core.runbook.monitor.log_lines import Patterns, Position, Sorted, told
-from core.runbook.monitor.looks import LOG_LIMIT, bounded
+from core.runbook.monitor.looks import LOG_LIMIT, MOST_SAID, bounded, log_source
 from core.runbook.monitor.seen import CountsSeen, LogsSeen, OrphansSeen, Seen, alarms
-from core.runbook.monitor.watch import no_logs, served_since
+from core.runbook.monitor.watch import served_since
 from core.runbook.planning import read_catalog, reading, show_inspection
 from core.runbook.row_counts import count_rows
 from core.runbook.words import counted
@@ -39,7 +39,7 @@ async def check_violations(context: StepContext) -> str:
     seen = Seen(logs=logs, orphans=orphans)
     watched = _watched(context, "violations")
     before = f"; the watch had seen {watched}" if watched is not None else "; nothing was watched before"
-    rest = ", not all of them could be read" if logs.cut else ""
+    rest = ", not all of them could be read" if logs.cut or logs.unread else ""
     log_words = (
         f"logs {logs}" if logs.skipped else f"{logs.violations:,} in {counted(logs.lines, 'line')} of the logs{rest}"
     )
@@ -48,25 +48,22 @@ async def check_violations(context: StepContext) -> str:
 
 
 async def _search_logs(context: StepContext) -> LogsSeen:
-    settings, host = context.settings, await context.host()
-    services = tuple(filter(None, (settings.hosting.service, *settings.hosting.others)))
-    seen = LogsSeen(skipped=no_logs(host, services))
-    since = served_since(context.state)
-    if seen.skipped:
-        return seen
+    source, since, seen = await log_source(context), served_since(context.state), LogsSeen()
+    if isinstance(source, str):
+        return LogsSeen(skipped=source)
     if since is None:
         return LogsSeen(skipped="the service does not serve again yet, as far as the run knows")
-    position, patterns = Position(since), Patterns(settings.monitor)
+    position, patterns = Position(since), Patterns(context.settings.monitor)
     for page in range(1, PAGES + 1):
         asked = datetime.now(UTC)
         try:
-            lines = await host.logs(services, position.since, LOG_LIMIT)
+            lines = await source.read(position.since)
         except HostingError as error:
-            return LogsSeen(skipped=error.what)
+            return seen.missed(error.what) if seen.lines else LogsSeen(skipped=error.what)
         full = len(lines) >= LOG_LIMIT
         new, position = position.take(lines, asked, full=full)
         found = patterns.sort(new)
-        for line in found.violations:
+        for line in found.violations[: max(0, MOST_SAID - seen.violations)]:
             await context.say(f"Violation in the log: {told(line)}")
         cut = full and (not new or page == PAGES)
         # Errors of other sorts are step 8.1's.

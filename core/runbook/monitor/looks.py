@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import asyncpg
 
-from core.errors import ConnectionFailed, HostingError, QueryFailed
+from core.errors import ConnectionFailed, HostingError, PgrecastError, QueryFailed
 from core.hosting.health import ask_health
-from core.hosting.interface import Host
+from core.hosting.interface import Ability, Host, LogLine
 from core.postgres.catalog import Catalog, Constraint
 from core.retype.orphans import count_orphans
 from core.runbook.investigation import find_table
@@ -53,11 +54,39 @@ class ServiceLook:
         await self._note(lambda seen: seen.with_(health=seen.health.probed(health)))
 
 
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """A host, and the services whose logs it gives."""
+
+    host: Host
+    services: tuple[str, ...]
+
+    async def read(self, since: datetime) -> tuple[LogLine, ...]:
+        """Up to LOG_LIMIT lines from then on.
+
+        Raises:
+            HostingError: the host did not give them.
+        """
+        return await self.host.logs(self.services, since, LOG_LIMIT)
+
+
+async def log_source(context: StepContext) -> LogSource | str:
+    """Where the service's logs come from, or why they cannot be read, in words."""
+    wanted = context.settings.hosting
+    services = tuple(filter(None, (wanted.service, *wanted.others)))
+    try:
+        host = await context.host()
+    except PgrecastError as error:
+        return error.what
+    if Ability.LOGS not in host.abilities:
+        return f"{host.name} does not give them; look at them there"
+    return LogSource(host, services) if services else "hosting.service names no service"
+
+
 class LogLook:
-    def __init__(self, context: StepContext, host: Host, services: Sequence[str], since: datetime, note: Note) -> None:
+    def __init__(self, context: StepContext, source: LogSource, since: datetime, note: Note) -> None:
         self._context = context
-        self._host = host
-        self._services = services
+        self._source = source
         self._position = Position(since)
         self._patterns = Patterns(context.settings.monitor)
         self._note = note
@@ -66,7 +95,7 @@ class LogLook:
     async def look(self) -> None:
         asked = datetime.now(UTC)
         try:
-            lines = await self._host.logs(self._services, self._position.since, LOG_LIMIT)
+            lines = await self._source.read(self._position.since)
         except HostingError as error:
             what = error.what
             await self._note(lambda seen: seen.with_(logs=seen.logs.missed(what)))

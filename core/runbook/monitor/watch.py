@@ -11,13 +11,12 @@ from typing import Any, Final, cast
 
 from core.errors import PgrecastError
 from core.events import AlarmCleared, AlarmRaised, Reading
-from core.hosting.interface import Ability, Host
 from core.runbook.alerts import has_alert_command, send_alert
 from core.runbook.facts import DOWNTIME_SECONDS, INVESTIGATION_COUNTS, MONITORED, WATCH_FILE
 from core.runbook.model import Reconciled, StepContext
 from core.runbook.monitor.accept import accept
 from core.runbook.monitor.foreign_keys import orphans_before, watched_keys
-from core.runbook.monitor.looks import DatabaseLook, LogLook, Look, ServiceLook, bounded
+from core.runbook.monitor.looks import DatabaseLook, LogLook, Look, ServiceLook, bounded, log_source
 from core.runbook.monitor.report import render
 from core.runbook.monitor.seen import Alarm, CountsSeen, HealthSeen, LogsSeen, OrphansSeen, PlansSeen, Seen, alarms
 from core.runbook.monitor.worst_queries import WorstQueries, read_worst_queries, recorded_queries
@@ -176,11 +175,10 @@ async def _looks(context: StepContext, watch: Watch) -> list[Look]:
     before = context.state.facts.get(INVESTIGATION_COUNTS)
     counts = cast("dict[str, int | str | None]", before) if isinstance(before, dict) else {}
     worst = recorded_queries(context)
-    host = await context.host()
-    services = tuple(filter(None, (settings.hosting.service, *settings.hosting.others)))
+    source = await log_source(context)
     watch.seen = Seen(
         health=HealthSeen(skipped="" if settings.service.health_url else "service.health_url is not set"),
-        logs=LogsSeen(skipped=no_logs(host, services)),
+        logs=LogsSeen(skipped=source if isinstance(source, str) else ""),
         orphans=OrphansSeen(keys=len(keys), before=orphans_before(context.state)),
         counts=CountsSeen(before=counts),
         plans=PlansSeen(skipped=worst.reason),
@@ -189,17 +187,10 @@ async def _looks(context: StepContext, watch: Watch) -> list[Look]:
     looks: list[Look] = [DatabaseLook(context, catalog, keys, tables, worst.queries, watch.note)]
     if not watch.seen.health.skipped:
         looks.append(ServiceLook(settings.service.health_url, watch.note))
-    if not watch.seen.logs.skipped:
+    if not isinstance(source, str):
         since = served_since(context.state) or datetime.now(UTC)
-        looks.append(LogLook(context, host, services, since, watch.note))
+        looks.append(LogLook(context, source, since, watch.note))
     return looks
-
-
-def no_logs(host: Host, services: tuple[str, ...]) -> str:
-    """Why logs cannot be read; empty when they can."""
-    if Ability.LOGS not in host.abilities:
-        return f"{host.name} does not give them; look at them there"
-    return "" if services else "hosting.service names no service"
 
 
 def served_since(state: RunState) -> datetime | None:
