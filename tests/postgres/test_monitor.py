@@ -67,6 +67,12 @@ class LoggingHost(NoHost):
         self.lines.append(LogLine(datetime.now(UTC), text, level, "srv-web"))
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, one look at the database gets through everything."""
+    monkeypatch.setattr("core.runbook.monitor.looks.LEAST_TIME", 60.0)
+
+
 @pytest.fixture
 async def health() -> AsyncGenerator[HealthServer]:
     async with HealthServer.serve() as server:
@@ -137,7 +143,7 @@ async def test_a_quiet_hour(filled: Database, tmp_path: Path, health: HealthServ
     assert "users 60 (as before), organizations 3 (as before)" in summary
     assert not alarms(world)
     known = world.state.facts[facts.MONITORED]
-    assert known["probes"] == health.asked > 1
+    assert known["probes"] == health.asked >= 1
     assert (known["failed"], known["errors"], known["violations"], known["orphans"]) == (0, 0, 0, 0)
     assert (known["keys"], known["keys_checked"]) == (2, 2)
     assert known["counts"] == {"users": 60, "organizations": 3}
