@@ -13,7 +13,7 @@ from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.sql import quote_identifier
 from core.runbook.rotate_sessions import MOST_LISTED, end_old_sessions, now
 from core.runbook.rotate_variables import can_change, change, put_into_effect
-from core.runbook.rotation import Rotation, keep, services_have_it
+from core.runbook.rotation import Rotation, services_have_it, store_successor
 from core.runbook.words import counted
 from core.secrets.keep import Kept
 from core.secrets.login import Login, is_accepted
@@ -36,6 +36,7 @@ async def rotate_by_host(rotation: Rotation, host: Host) -> None:
     context = rotation.context
     if rotation.new.password == rotation.old.password:  # not made yet, or not known yet
         await _make_user(rotation, host)
+    await store_successor(rotation)
     new = rotation.new.on(rotation.spec)
     if not await is_accepted(new):
         raise HostingError(
@@ -85,7 +86,6 @@ async def _make_user(rotation: Rotation, host: Host) -> None:
         await asyncio.sleep(ASK_EVERY)
     rotation.new = Login(name, reached.password)
     Kept(context.run_directory).keep_login(rotation.progress.served, rotation.old, rotation.new)
-    await context.say(f"The new login is kept {await keep(context, rotation.target)}.")
 
 
 async def _require_ownership(rotation: Rotation) -> None:

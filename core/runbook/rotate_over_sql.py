@@ -6,7 +6,7 @@ from core.errors import Refused
 from core.hosting.interface import Host
 from core.runbook.rotate_sessions import end_old_sessions, now
 from core.runbook.rotate_variables import can_change, change, put_into_effect
-from core.runbook.rotation import Rotation, services_have_it
+from core.runbook.rotation import Rotation, services_have_it, store_successor
 from core.secrets.login import is_accepted
 from core.secrets.role_password import set_role_password
 
@@ -17,6 +17,7 @@ async def rotate_over_sql(rotation: Rotation, host: Host) -> None:
     Raises:
         PgrecastError: some part failed; it can be called again, and goes on from there.
     """
+    await store_successor(rotation)
     automatic = can_change(host)
     if automatic:
         await change(host, rotation)

@@ -16,7 +16,7 @@ from core.runbook.rotate_by_host import rotate_by_host
 from core.runbook.rotate_over_sql import rotate_over_sql
 from core.runbook.rotate_sessions import MOST_LISTED, sessions_of
 from core.runbook.rotate_variables import can_change, counted_variables, find_holders
-from core.runbook.rotation import Progress, Rotation, is_configured, keep, present_login, progress_of, record, served_by
+from core.runbook.rotation import Progress, Rotation, is_configured, present_login, progress_of, record, served_by
 from core.runbook.words import counted
 from core.secrets.generate import new_password, new_role_name
 from core.secrets.keep import Kept
@@ -127,12 +127,9 @@ async def _begun(context: StepContext, target: TargetName, host: Host, *, by_hos
     progress = Progress(role=old.user, successor=new.user, served=served)
     rotation = Rotation(context, target, spec, identity, old, new, progress, elsewhere)
     await _agree(rotation, host, by_host=by_host)
-    if by_host:  # its password is the host's to make
-        await record(context, progress)
-        return rotation
-    Kept(context.run_directory).keep_login(served, old, new)
+    if not by_host:  # that password is the host's to make
+        Kept(context.run_directory).keep_login(served, old, new)
     await record(context, progress)
-    await context.say(f"The new password is kept {await keep(context, target)}.")
     return rotation
 
 

@@ -40,6 +40,7 @@ class Progress(BaseModel):
         role: whose password it is; with a host that makes users, the role that is succeeded.
         successor: the role afterwards; the same one where only the password changes.
         served: every target that this one rotation serves.
+        stored: whether the successor was given to the user's own store, where there is one.
         variables: the host's variables that hold the new login, as `OWNER NAME`.
         to_deploy: services that do not know it yet.
         altered_at: by the server's clock, when the new password came into force; sessions from before are of the old one.
@@ -53,6 +54,7 @@ class Progress(BaseModel):
     role: str
     successor: str
     served: tuple[str, ...]
+    stored: bool = False
     variables: tuple[str, ...] = ()
     to_deploy: tuple[str, ...] = ()
     altered_at: datetime | None = None
@@ -188,6 +190,18 @@ async def has_done(context: StepContext, title: str, label: str, *details: str) 
     )
     if chosen != DONE:
         raise Refused("It was not done.", advice="Run the step again when it is; it goes on from there.")
+
+
+async def store_successor(rotation: Rotation) -> None:
+    """Give the successor, which the run keeps, to the user's own store as well; once.
+
+    Raises:
+        ConfigurationError: the store command failed; nothing has come into force yet.
+    """
+    if not rotation.progress.stored:
+        where = await keep(rotation.context, rotation.target)
+        await rotation.note(stored=True)
+        await rotation.context.say(f"The new login is kept {where}.")
 
 
 async def services_have_it(rotation: Rotation) -> None:

@@ -17,7 +17,7 @@ from core.demo.hosting.host import LoopbackHost
 from core.demo.hosting.state import WEB, WORKER
 from core.demo.incident import APPLICATION, Incident
 from core.engine.targets import ConfiguredTargets, identified
-from core.errors import HostingError, ProofFailed, QueryFailed, Refused
+from core.errors import ConfigurationError, HostingError, ProofFailed, QueryFailed, Refused
 from core.events import Json, Question, StepTicked
 from core.hosting.factory import host_of
 from core.hosting.interface import Ability, Host
@@ -704,6 +704,9 @@ async def test_a_store_command_has_it_before_it_is_in_force(database: Database, 
         tmp_path, {"production": database.spec}, host_for(database.spec), secrets={"store_command": "false"}
     )
     failing.specs = {"production": database.spec.with_password(new_of(run))}
-    with pytest.raises(Exception, match="status 1"):
+    with pytest.raises(ConfigurationError, match="status 1"):
         await rotate_production(failing)
-    assert await accepts(database.spec, new_of(run))
+    assert await accepts(database.spec, new_of(run))  # it has not come into force
+    again = world(tmp_path, failing.specs, host_for(database.spec), before=failing, secrets={"store_command": command})
+    await rotate_production(again)
+    assert (tmp_path / "stored-production.password").read_text() == f"{new_of(tmp_path).get_secret_value()}\n"
