@@ -17,7 +17,7 @@ from core.runbook.facts import DEPLOY_STARTED, LOCATED, MIGRATED_PRODUCTION, REH
 from core.runbook.fencing import lift
 from core.runbook.held_at_host import AtHost, Held
 from core.runbook.maintenance import Surroundings, can_deploy, require_service, surroundings
-from core.runbook.migrations import cleared, has_project, located, migrate, require_heads
+from core.runbook.migrations import cleared, has_project, let_go, located, migrate, require_heads
 from core.runbook.model import Reconciled, StepContext
 from core.runbook.planning import read_catalog
 from core.runbook.questions import CANCEL, STOP
@@ -88,6 +88,7 @@ async def _deploy(context: StepContext, *, pending: Sequence[str], confirmed: bo
     commit = None if running else await _which_commit(context, around, service, confirmed=confirmed)
     await lift(context)
     await _wake(context, around, service)
+    await let_go(context, "production")
     while True:
         deploy = running or await start(context, around.host, service.id, commit)
         followed = await follow(context, around.host, service.id, deploy, pending=len(pending))

@@ -44,6 +44,7 @@ from core.runbook.facts import (
     LOCATED,
     LOCATION_FILE,
     MIGRATED_TEST,
+    MIGRATION_BEGAN,
     PREVIEW_FILE,
     REHEARSED_COMMIT,
     STAMPED,
@@ -289,10 +290,17 @@ async def cleared(
     )
     if chosen != MIGRATE:
         raise Refused("The migrations were not confirmed.", advice="Run the step again to be asked again.")
+    await let_go(context, target)
     if in_the_way:
         async with _writing(spec) as connection:
             for sentence in await clear(connection, identity, in_the_way):
                 await context.say(sentence)
+
+
+async def let_go(context: StepContext, target: WorkingName) -> None:
+    """Record that migrations may run from now on."""
+    began: dict[str, Json] = {**(context.state.facts.get(MIGRATION_BEGAN) or {})}
+    await context.fact(MIGRATION_BEGAN, {**began, target: datetime.now(UTC).isoformat()})
 
 
 async def _upgraded(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.runbook.facts import CONVERSION_UNDOABLE, RESTORE_SECONDS, RESTORE_SERVING
-from core.runbook.state import ConversionState, RunState
+from core.runbook.facts import CONVERSION_UNDOABLE, MIGRATION_BEGAN, RESTORE_SECONDS, RESTORE_SERVING
+from core.runbook.state import ConversionState, RunState, StepStatus
 
 MIGRATING_STEPS: Mapping[str, str] = {"production": "7.5", "test": "5.3"}
-"""By target the step that applies migrations to what was converted: from then on the reverse plan undoes too little."""
+"""By target the step that applies migrations to what was converted: once they run, the reverse plan undoes too little."""
 
 
 class Way(StrEnum):
@@ -91,9 +91,14 @@ def _last_conversion(state: RunState, target: str) -> ConversionState | None:
 
 
 def _migrated_since(state: RunState, conversion: ConversionState) -> bool:
+    """Whether migrations may have run on it since: they were let go, or a person vouches for the step."""
     step = state.step(MIGRATING_STEPS.get(conversion.target, ""))
-    touched = max((at for at in (step.started, step.ended) if at is not None), default=None)
-    return touched is not None and (conversion.ended is None or touched >= conversion.ended)
+    let_go: dict[str, str] = state.facts.get(MIGRATION_BEGAN) or {}
+    began = let_go.get(conversion.target)
+    times = [datetime.fromisoformat(began)] if began else []
+    if step.status in (StepStatus.TICKED, StepStatus.DONE) and step.ended is not None:
+        times.append(step.ended)
+    return any(conversion.ended is None or at >= conversion.ended for at in times)
 
 
 def _is_known_to_stay(state: RunState, conversion: ConversionState) -> bool:

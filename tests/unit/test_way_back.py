@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core import events as e
-from core.runbook.facts import CONVERSION_UNDOABLE, RESTORE_SECONDS
+from core.runbook.facts import CONVERSION_UNDOABLE, MIGRATION_BEGAN, RESTORE_SECONDS
 from core.runbook.state import RunState, fold_all
 from core.runbook.way_back import Way, way_back
 
@@ -34,6 +34,11 @@ def undoable(found: bool) -> e.Event:
     return e.FactRecorded(step="7.3-undoable", name=CONVERSION_UNDOABLE, value=found)
 
 
+def let_go(target: str, minute: int) -> e.Event:
+    began = {target: (START + timedelta(minutes=minute)).isoformat()}
+    return e.FactRecorded(step="7.5", name=MIGRATION_BEGAN, value=began)
+
+
 def after(*events: e.Event) -> RunState:
     return fold_all(
         e.Record(seq=number, at=START + timedelta(minutes=number), actor=e.ENGINE, event=event)
@@ -56,8 +61,11 @@ def after(*events: e.Event) -> RunState:
         ((PLANNED, OPENED, SENT, COMMITTED), Way.REVERSE),
         ((PLANNED, OPENED, SENT, COMMITTED, e.StepTicked(step="7.4")), Way.REVERSE),
         ((PLANNED, OPENED, SENT, COMMITTED, PLANNED), Way.REVERSE),
-        ((PLANNED, OPENED, SENT, COMMITTED, PLANNED, e.StepStarted(step="7.5"), PLANNED), Way.BACKUP),
-        ((PLANNED, OPENED, SENT, COMMITTED, e.StepStarted(step="7.5")), Way.BACKUP),
+        ((*DONE, e.StepStarted(step="7.5")), Way.REVERSE),  # it only asks as yet
+        ((*DONE, e.StepStarted(step="7.5"), let_go("production", 6)), Way.BACKUP),
+        ((*DONE, e.StepStarted(step="7.5"), let_go("test", 6)), Way.REVERSE),
+        ((let_go("production", 1), *DONE), Way.REVERSE),
+        ((*DONE, PLANNED, e.StepStarted(step="7.5"), let_go("production", 7), PLANNED), Way.BACKUP),
         ((PLANNED, OPENED, SENT, COMMITTED, e.StepTicked(step="7.5")), Way.BACKUP),
         ((e.StepTicked(step="7.5"), PLANNED, OPENED, SENT, COMMITTED), Way.REVERSE),
         ((PLANNED, OPENED, ROLLED_BACK, e.StepTicked(step="7.5")), Way.NOTHING),
