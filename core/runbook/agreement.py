@@ -66,14 +66,16 @@ async def plan_settled(
 async def _soft_references_settled(
     context: StepContext, target: WorkingName, planned: Planned, request: ScopeRequest
 ) -> ScopeRequest:
-    scope = planned.plan.scope
-    answer = await _ask(context, target, questions.soft_references(target, scope))
+    shown = questions.to_decide(planned.plan.scope)
+    answer = await _ask(context, target, questions.soft_references(target, planned.plan.scope))
     if answer == CHOOSE:
-        chosen = [soft.name for soft in questions.to_decide(scope) if await _is_to_retype(context, target, soft)]
-        return replace(request, soft_references=tuple(chosen))
-    if answer not in (RETYPE, LEAVE):
+        taken = [soft.name for soft in shown if await _is_to_retype(context, target, soft)]
+    elif answer in (RETYPE, LEAVE):
+        taken = [soft.name for soft in shown] if answer == RETYPE else []
+    else:
         raise _soft_references_undecided()
-    return replace(request, soft_references="all" if answer == RETYPE else "none")
+    # By name: another reading of the database, or of a copy, may hold other values that speak for others.
+    return replace(request, soft_references=tuple(taken))
 
 
 async def _is_to_retype(context: StepContext, target: WorkingName, soft: SoftReference) -> bool:
