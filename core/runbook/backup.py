@@ -300,12 +300,14 @@ async def look_at_changes(context: StepContext) -> str:
     for line in await _recovery_point(context):
         await context.say(line)
     taken = f"{backup.manifest.taken_at:%Y-%m-%d %H:%M} UTC"
-    if changes.none_seen:
-        return f"no table has gained or lost rows since the backup of {taken}"
-    return (
-        f"since the backup of {taken} rows were gained or lost in {counted(len(changes.tables), 'table')}"
-        f"{', and the schema has changed' if changes.schema else ''}: steps 3.1 and 3.2 take a last one"
+    counts = (
+        f"rows were gained or lost in {counted(len(changes.tables), 'table')}"
+        if changes.tables
+        else "no table has gained or lost rows"
     )
+    schema = "; the schema has changed" if changes.schema else ""
+    again = "" if changes.none_seen else ". Steps 3.1 and 3.2 take a last one"
+    return f"since the backup of {taken} {counts}{schema}{again}"
 
 
 async def _recovery_point(context: StepContext) -> list[str]:

@@ -178,7 +178,7 @@ async def serve_restored(context: StepContext) -> str:
     total = seconds + float(ready["seconds"])
     return (
         f"{spec.database} is the restored backup now, exchanged in {span(seconds)} ({span(total)} with the restore); "
-        f"the database of before is {aside}. Start the service: step 7.7, or 7.2-back"
+        f"the database of before is {aside}. Roll newer code back (7.5-back), then start the service (7.2-back)"
     )
 
 

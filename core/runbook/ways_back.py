@@ -88,7 +88,7 @@ SERVE_RESTORED = Step(
         "Only after step 7.3-restore, with the service stopped (step 7.2).",
         "After the typed confirmation it ends this role's sessions and exchanges the two databases' names in one transaction:",
         "the service finds the restored database by the settings that it has; the one of before is kept under another name.",
-        "Then start the service: step 7.7, or 7.2-back.",
+        "If newer code was deployed since the backup, roll that back as well (7.5-back). Then start the service: 7.2-back.",
     ),
     action=serve_restored,
     gates=(restored,),
