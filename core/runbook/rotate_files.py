@@ -14,7 +14,7 @@ from core.runbook.model import StepContext
 from core.runbook.questions import STOP
 from core.runbook.rewriting import WRITE
 from core.runbook.rotate_password import rotate_test
-from core.runbook.rotation import is_configured, served_by
+from core.runbook.rotation import has_done, is_configured, served_by, where_kept
 from core.runbook.words import counted
 from core.secrets.env_files import Change, Rewrite, find_env_files, plan_rewrite, texts, write
 from core.secrets.keep import Kept
@@ -31,7 +31,20 @@ async def rotate_test_and_files(context: StepContext) -> str:
 async def rewrite_files(context: StepContext) -> str:
     """Show what would change in the local files, and write it when that is agreed to; returns a sentence's end."""
     changes = await _changes(context)
-    rewrites = await asyncio.to_thread(_planned, _candidates(context.settings), changes)
+    files = _candidates(context.settings)
+    if changes and not files:
+        await has_done(
+            context,
+            "Have your local files (.env and the like) got the new logins?",
+            "They have them, or there are none",
+            "None is named: set project or env_files under [secrets], and the console changes them.",
+            *(
+                f"The secret of {name} is kept {where_kept(context, name)}."
+                for name in Kept(context.run_directory).names
+            ),
+        )
+        return "the local files are on a person's word"
+    rewrites = await asyncio.to_thread(_planned, files, changes)
     left = [rewrite for rewrite in rewrites if rewrite.left]
     for rewrite in left:
         lines = ", ".join(map(str, rewrite.left))
