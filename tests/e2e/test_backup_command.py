@@ -16,6 +16,7 @@ from core.runbook import facts
 from core.runbook.state import fold_all
 from tests.databases import Database
 from tests.sessions import session
+from tui.cli import main
 
 SCHEMA = """
 CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text);
@@ -58,30 +59,42 @@ def command(source: Database, tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path, PGPASSWORD=source.password.get_secret_value(), DATABASE_URL_TEST=source.dsn)
 
 
-def test_a_database_without_configuration(command: CommandLine, source: Database, tmp_path: Path) -> None:
-    backup = command.facts("backup", "--dsn", source.dsn, "--directory", str(tmp_path / "kept"), "--jobs", "1")
+@pytest.fixture
+def here(source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a command that runs in this process, which is quicker."""
+    monkeypatch.setenv("PGPASSWORD", source.password.get_secret_value())
+    monkeypatch.setenv("DATABASE_URL_TEST", source.dsn)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.mark.usefixtures("here")
+def test_a_database_without_configuration(source: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def facts_of(*arguments: str, status: int = 0) -> dict[str, Any]:
+        assert main([*arguments, "--json"]) == status
+        return json.loads(capsys.readouterr().out)
+
+    backup = facts_of("backup", "--dsn", source.dsn, "--directory", str(tmp_path / "kept"), "--jobs", "1")
     assert (backup["database"], backup["rows"], backup["kind"]) == (source.name, 50, "dump")
     assert Path(backup["path"]).parent == tmp_path / "kept"
 
-    files = command.run("verify-backup", backup["path"], "--depth", "files")
-    assert files.returncode == 0, files.stderr
-    assert "every file is as it was written" in files.stdout
-    equal = command.facts("verify-backup", backup["path"], "--restore-on", "test")
+    assert main(["verify-backup", backup["path"], "--depth", "files"]) == 0
+    assert "every file is as it was written" in capsys.readouterr().out
+    equal = facts_of("verify-backup", backup["path"], "--restore-on", "test")
     assert (equal["depth"], equal["equal"], equal["rows"]) == ("equal", True, 50)
     assert any("owners" in line for line in equal["unproved"])
 
     victim = next(Path(backup["path"]).rglob("*.dat.gz"))
     victim.write_bytes(b"")
-    damaged = command.facts("verify-backup", backup["path"], status=1)
+    damaged = facts_of("verify-backup", backup["path"], status=1)
     assert damaged["error"]["kind"] == "BackupError"
     assert f"{victim.name}: 0 bytes instead of" in damaged["error"]["what"]
 
-
-def test_what_is_no_backup(command: CommandLine, tmp_path: Path) -> None:
-    assert command.facts("verify-backup", str(tmp_path), status=1)["error"]["kind"] == "BackupError"
-    assert command.run("verify-backup", str(tmp_path), "--depth", "all").returncode == 2
-    unreachable = command.facts("backup", "--dsn", "postgresql://nobody@127.0.0.1:1/none", status=1)
+    assert facts_of("verify-backup", str(tmp_path), status=1)["error"]["kind"] == "BackupError"
+    unreachable = facts_of("backup", "--dsn", "postgresql://nobody@127.0.0.1:1/none", status=1)
     assert unreachable["error"]["kind"] == "ConnectionFailed"
+    with pytest.raises(SystemExit, match="2"):
+        main(["verify-backup", str(tmp_path), "--depth", "all"])
 
 
 def test_production_s_is_a_step_of_the_recovery(command: CommandLine, source: Database, tmp_path: Path) -> None:

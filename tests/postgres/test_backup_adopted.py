@@ -72,25 +72,20 @@ async def test_every_form_is_adopted_and_restored(source: Database, tmp_path: Pa
     assert (TIME_OF_FILE in found.unproved, DATABASE_UNKNOWN in found.unproved) == (not knows, not knows)
 
 
-@pytest.mark.parametrize("form", ["plain.gz", "custom", "directory"])
-async def test_damage_is_found(source: Database, tmp_path: Path, form: str) -> None:
-    path = made(source, tmp_path, form)
-    backup = await adopt(path, tmp_path / "backups", source.name)
-    await verify(backup, "files", RestoreOptions(source.spec))
-    victim = next(path.glob("*.dat.gz")) if path.is_dir() else path
-    victim.write_bytes(victim.read_bytes()[:-9])
-    with pytest.raises(BackupError, match="truncated"):
-        await verify(backup, "files", RestoreOptions(source.spec))
-
-
-@pytest.mark.parametrize("form", ["plain.gz", "custom"])
-async def test_a_dump_that_was_cut_off_before_it_was_adopted_does_not_pass(
-    source: Database, tmp_path: Path, form: str
-) -> None:
-    path = made(source, tmp_path, form)
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(BackupError, match=r"damaged|no dump"):
-        await verify(await adopt(path, tmp_path / "backups", source.name), "files", RestoreOptions(source.spec))
+async def test_damage_is_found_before_and_after_it_was_adopted(source: Database, tmp_path: Path) -> None:
+    options = RestoreOptions(source.spec)
+    for form in ("plain.gz", "custom", "directory"):
+        folder = tmp_path / form
+        folder.mkdir()
+        path = made(source, folder, form)
+        backup = await adopt(path, folder / "backups", source.name)
+        await verify(backup, "files", options)
+        victim = next(path.glob("*.dat.gz")) if path.is_dir() else path
+        victim.write_bytes(victim.read_bytes()[:-40])
+        with pytest.raises(BackupError, match="truncated"):
+            await verify(backup, "files", options)
+        with pytest.raises(BackupError, match=r"damaged|no dump"):
+            await verify(await adopt(path, folder / "later", source.name), "files", options)
 
 
 async def test_a_script_without_its_end_does_not_pass(source: Database, tmp_path: Path) -> None:
