@@ -174,11 +174,13 @@ async def test_a_table_that_is_locked_meanwhile_does_not_hold_the_plan_up(
     await execute(database, SHOP)
     catalog = await inspect(database.spec)
     column, key = find_column(catalog, "log.user_id").key, find_column(catalog, "users.id").key
-    reader, other = await connect(database.spec), await database.connect()
+    reader, other = await connect(database.spec, statement_timeout_ms=77_000), await database.connect()
+    settings = "SELECT current_setting('statement_timeout') || ' ' || current_setting('row_security')"
     try:
         async with other.transaction():
             await other.execute("LOCK TABLE log")
             found = await samples.sample_values(reader, catalog, [column], [key], "uuid")
+        assert await reader.fetchval(settings) == "77s on", "as it was before"
     finally:
         await other.close()
         await reader.close()

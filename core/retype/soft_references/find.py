@@ -223,6 +223,6 @@ def _by_hand(types: TypePair, column: Column) -> str:
         return f"This conversion does not retype domains: the column keeps {column.type}, or is changed by hand afterwards."
     table = qualified(column.schema, column.table)
     return (
-        f"This conversion does not retype arrays. By hand afterwards: ALTER TABLE {table} ALTER COLUMN "
+        f"This conversion does not retype arrays. By hand afterwards, what uses it dropped meanwhile: ALTER TABLE {table} ALTER COLUMN "
         f"{quote_identifier(column.name)} TYPE {types.target}[]"
     )

@@ -21,6 +21,7 @@ SECONDS_FOR_EACH: Final = 2.0
 SECONDS_IN_ALL: Final = 20.0
 _MOST_ROWS: Final = 2_000
 _MOST_SHOWN: Final = 3
+_SET: Final = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ async def sample_values(
     """Look for some values of each column in every key, within SECONDS_IN_ALL altogether.
 
     Args:
-        connection: reads only; no transaction of its is disturbed.
+        connection: reads only, in no transaction; its settings are as before in the end.
         columns: of the type, of arrays of it, or of a domain over it.
         keys: where to look, the likeliest first: what is found in one is not looked for in the next. Of the type, or of one
             that its text can be cast to.
@@ -73,24 +74,9 @@ async def sample_values(
     columns = tuple(columns)
     most = min(MOST_VALUES, max(FEWEST_VALUES, MOST_ALTOGETHER // max(1, len(columns))))
     sampler = _Sampler(connection, catalog, type_text)
-    values: dict[ColumnKey, frozenset[str]] = {}
-    failed: dict[ColumnKey, str] = {}
-    for key in columns:
-        try:
-            values[key] = await sampler.values_of(catalog.column[key], most)
-        except _NotRead as error:
-            failed[key] = f"its values could not be looked at: {error}"
-    wanted = set[str]().union(*values.values())
-    present: dict[str, frozenset[str]] = {}
-    missing: list[str] = []
-    for key in keys if wanted else ():
-        column = catalog.column[key]
-        try:
-            found_here = await sampler.present_in(column, sorted(wanted))
-            present[column_name(column)] = found_here
-            wanted -= found_here
-        except _NotRead as error:
-            missing.append(f"{column_name(column)} could not be looked at: {error}")
+    async with _bounded(connection):
+        values, failed = await sampler.values_of_all(columns, most)
+        present, missing = await sampler.present_in_all(keys, set[str]().union(*values.values()))
     detail = "; ".join([*missing[:1], *([f"and {len(missing) - 1} others"] if len(missing) > 1 else [])])
     found = {key: _sample(some, present, detail) for key, some in values.items()}
     return found | {key: Sample(detail=why) for key, why in failed.items()}
@@ -112,7 +98,39 @@ class _Sampler:
         self.connection = connection
         self.catalog = catalog
         self.type = type_text
-        self.ends = time.monotonic() + SECONDS_IN_ALL
+        self.ends = time.monotonic() + SECONDS_IN_ALL / 2
+
+    async def values_of_all(
+        self, columns: Iterable[ColumnKey], most: int
+    ) -> tuple[dict[ColumnKey, frozenset[str]], dict[ColumnKey, str]]:
+        """Some values of each column, and why there are none of others."""
+        values: dict[ColumnKey, frozenset[str]] = {}
+        failed: dict[ColumnKey, str] = {}
+        for key in columns:
+            try:
+                values[key] = await self.values_of(self.catalog.column[key], most)
+            except _NotRead as error:
+                failed[key] = f"its values could not be looked at: {error}"
+        return values, failed
+
+    async def present_in_all(
+        self, keys: Iterable[ColumnKey], wanted: set[str]
+    ) -> tuple[dict[str, frozenset[str]], list[str]]:
+        """Which of the values each key has, by its name, and what could not be looked at."""
+        self.ends += SECONDS_IN_ALL / 2  # its own half of the time
+        present: dict[str, frozenset[str]] = {}
+        missing: list[str] = []
+        for key in keys:
+            if not wanted:
+                break
+            column = self.catalog.column[key]
+            try:
+                present[column_name(column)] = await self.present_in(column, sorted(wanted))
+            except _NotRead as error:
+                missing.append(f"{column_name(column)} could not be looked at: {error}")
+            else:
+                wanted -= present[column_name(column)]
+        return present, missing
 
     async def values_of(self, column: Column, most: int) -> frozenset[str]:
         relation = self.catalog.relation[column.relation]
@@ -141,25 +159,25 @@ class _Sampler:
         )
 
     async def _fetch(self, sql: str, *arguments: list[str]) -> frozenset[str]:
-        seconds = min(SECONDS_FOR_EACH, self.ends - time.monotonic())
-        if seconds <= 0:
+        if time.monotonic() > self.ends:
             raise _NotRead(f"{SECONDS_IN_ALL:.0f} s for all samples were up")
         try:
-            async with self._briefly(seconds):
-                return frozenset(row["value"] for row in await self.connection.fetch(sql, *arguments))
+            return frozenset(row["value"] for row in await self.connection.fetch(sql, *arguments))
         except asyncpg.QueryCanceledError:
-            raise _NotRead(f"it took longer than {seconds:.1g} s") from None
+            raise _NotRead(f"it took longer than {SECONDS_FOR_EACH:.1g} s") from None
         except asyncpg.PostgresError as error:
             raise _NotRead(str(error)) from None
 
-    @asynccontextmanager
-    async def _briefly(self, seconds: float) -> AsyncGenerator[None]:
-        """A transaction that sees all rows or fails, never waits for a lock longer than it may run, and is rolled back."""
-        transaction = self.connection.transaction()
-        await transaction.start()
-        try:
-            milliseconds = max(1, round(seconds * 1000))
-            await self.connection.execute(f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL row_security = off")
-            yield
-        finally:
-            await transaction.rollback()
+
+@asynccontextmanager
+async def _bounded(connection: asyncpg.Connection) -> AsyncGenerator[None, None]:
+    """Queries see all rows or fail, and none takes long, nor waits for a lock longer than it may take."""
+    wanted = {"statement_timeout": str(round(SECONDS_FOR_EACH * 1000)), "row_security": "off"}
+    names = list(wanted)
+    before = await connection.fetchval("SELECT array_agg(current_setting(name)) FROM unnest($1::text[]) AS name", names)
+    await connection.fetch(_SET, names, list(wanted.values()))
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.fetch(_SET, names, before)
