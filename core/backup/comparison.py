@@ -15,7 +15,8 @@ from core.postgres.sql import qualified
 
 MOST_NAMED = 20
 
-# What a dump of one database does not hold (docs, pg_dump, "Notes": its own settings are in pg_dumpall, or with --create).
+# What a dump of one database does not hold (docs, pg_dump, "Notes": its own settings are in pg_dumpall, or with --create),
+# or is not restored from it.
 _OUTSIDE = ("database setting ", "subscription ", "user mapping ")
 # What only a superuser, or whoever has the right on the database, may create.
 _PRIVILEGED = ("event trigger ", "publication ", "published table ", "default acl ", "policy ", "extension ")
@@ -127,7 +128,8 @@ class _Named:
         if name == FOREIGN_KEY_ORDER:
             return "the order in which a table's foreign keys fire, which a restore does not keep"
         if key.startswith(_OUTSIDE) and difference.after is None:
-            return f"{key.split(' for ')[0]}s, which a dump of one database does not hold"
+            kind = next(prefix for prefix in _OUTSIDE if key.startswith(prefix)).strip()
+            return f"{kind}s, which are no part of a restore"
         if key.startswith("extension ") and name == "version":
             return "versions of extensions, which are those of the server that it is restored on"
         if how.left_out and not name and difference.after is None and key.startswith(_PRIVILEGED):

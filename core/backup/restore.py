@@ -26,6 +26,9 @@ from core.postgres.scratch import scratch_database, scratch_server, scratch_serv
 from core.postgres.sql import quote_identifier
 from core.redaction import redactor
 
+# Tablespaces are another server's; a second subscription would take away what the first one waits for.
+UNWANTED = ("--no-tablespaces", "--no-subscriptions")
+ERROR = "pg_restore: error: "
 PURPOSE = "a backup, restored to be verified"
 GROWTH = 1.3
 """A restored database, with the log of its making, as a multiple of the one that was dumped."""
@@ -270,8 +273,8 @@ class _Hearing:
     def hear(self, line: str) -> None:
         """A line of pg_restore's; its own messages are in English, the server's may be in any language."""
         self.course.tell(line)
-        if ": error: " in line:
-            self._weigh(line.partition(": error: ")[2])
+        if line.startswith(ERROR):  # what else stands there may be the statement that has failed
+            self._weigh(line.removeprefix(ERROR))
 
     def hear_psql(self, line: str) -> None:
         """A line of psql's: whatever is not known to be harmless is an error."""

@@ -27,6 +27,7 @@ from core.redaction import redactor
 
 Depth = Literal["files", "restore", "equal"]
 Say = Callable[[str], Awaitable[None]]
+COUNTED_ONLY = "the contents of the rows, which were only counted"
 LEAVES_OUT = "whether its contents are those of the database at the moment of the dump: nobody recorded them then"
 
 
@@ -59,9 +60,10 @@ class Verification:
         if self.comparison is None:
             return f"every file is as it was written; {took}"
         found = self.comparison
-        return (
-            f"{took}, equal to what was dumped: {found.rows:,} rows in {found.tables} tables, {found.objects:,} objects"
-        )
+        what = f"{found.rows:,} rows in {found.tables} tables, {found.objects:,} objects"
+        if self.depth == "equal":
+            return f"{took}, equal to what was dumped: {what}"
+        return f"{took}, with the counts and the catalog of what was dumped: {what}"
 
 
 async def verify(
@@ -116,9 +118,9 @@ async def _restored_too(
     if dumped is None:
         return Verification("restore", 0.0, done, reading.content, None, (*backup.manifest.unproved, LEAVES_OUT))
     comparison = compare_restored(backup.manifest, dumped, reading, done, backup)
-    return Verification(
-        depth, 0.0, done, reading.content, comparison, (*backup.manifest.unproved, *comparison.not_compared)
-    )
+    counted_only = () if depth == "equal" else (COUNTED_ONLY,)
+    unproved = (*backup.manifest.unproved, *comparison.not_compared, *counted_only)
+    return Verification(depth, 0.0, done, reading.content, comparison, unproved)
 
 
 async def _said(say: Say | None, text: str) -> None:

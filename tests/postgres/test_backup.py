@@ -20,7 +20,7 @@ from core.backup.dump import DumpOptions, take_dump
 from core.backup.manifest import FILE, digest_of
 from core.backup.restore import RestoreOptions, restored
 from core.backup.storage import Backup, backups, begin, open_backup, retire
-from core.backup.verify import compare_restored, frozen, verify
+from core.backup.verify import COUNTED_ONLY, compare_restored, frozen, verify
 from core.demo.incident import Incident
 from core.errors import BackupError, PgrecastError, Refused, WrongDatabase
 from core.events import Json
@@ -287,6 +287,33 @@ async def test_an_extension_that_the_scratch_server_lacks_is_said(shop: Database
     with pytest.raises(Refused, match="lacks timescale_of_mine") as refused:
         await verify(wanting, "equal", elsewhere(shop))
     assert "backup.restore" in refused.value.advice
+
+
+async def test_counts_and_catalog_are_compared_where_contents_are_not_asked_for(shop: Database, tmp_path: Path) -> None:
+    backup = await dump(shop, tmp_path)
+    found = await verify(backup, "restore", elsewhere(shop))
+    assert found.depth == "restore"
+    assert "equal" not in found.summary
+    assert COUNTED_ONLY in found.unproved
+
+
+async def test_what_belongs_to_the_server_is_named_and_no_difference(shop: Database, tmp_path: Path) -> None:
+    async with session(shop.spec) as owner:
+        await owner.execute(f"ALTER DATABASE {shop.name} SET work_mem = '5MB'; CREATE PUBLICATION p FOR TABLE parted_1")
+    connection = await shop.superuser_connect()
+    await connection.execute(
+        f"CREATE SUBSCRIPTION s_{shop.name} CONNECTION 'host=127.0.0.1 port=1 dbname=x' PUBLICATION p "
+        "WITH (connect = false, slot_name = none)"
+    )
+    await connection.close()
+    backup = await dump(shop, tmp_path)
+    found = await verify(backup, "equal", RestoreOptions())
+    named = "; ".join(found.unproved)
+    assert "database settings, which are no part of a restore (1)" in named
+    assert "subscriptions, which are no part of a restore (1)" in named
+    connection = await shop.superuser_connect()
+    await connection.execute(f"DROP SUBSCRIPTION s_{shop.name}")
+    await connection.close()
 
 
 async def test_what_a_role_may_not_create_is_left_out_and_named(shop: Database, tmp_path: Path) -> None:
