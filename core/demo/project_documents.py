@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 DIRECTORY = "docs"
@@ -18,6 +18,9 @@ class ProjectDocuments:
     workflow_status: Path
     deployment_health: Path
     rotation_checklist: Path
+    investigation_procedure: Path
+    conversion_script: Path
+    """Theirs, with its unfinished phase 5."""
 
 
 def lay_out(directory: Path) -> ProjectDocuments:
@@ -32,8 +35,11 @@ def lay_out(directory: Path) -> ProjectDocuments:
         workflow_status=docs / "bmad" / "bmm-workflow-status.md",
         deployment_health=docs / "DEPLOYMENT_HEALTH.md",
         rotation_checklist=docs / "SECURITY_CREDENTIAL_ROTATION_REQUIRED.md",
+        investigation_procedure=docs / "DATABASE_INVESTIGATION_PROCEDURE.md",
+        conversion_script=directory / "scripts" / "uuid_to_varchar_conversion.sql",
     )
-    (docs / "bmad").mkdir(parents=True, exist_ok=True)
-    for path in (found.progress_tracker, found.workflow_status, found.deployment_health, found.rotation_checklist):
+    for field in fields(found):
+        path: Path = getattr(found, field.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_TEXTS / path.name, path)
     return found

@@ -117,8 +117,13 @@ def _documented(demo: Demo, settings: Settings) -> dict[str, Section]:
     )
     heads = shlex.join([sys.executable, "-B", "-m", "alembic", "heads"])
     release = ReleaseSettings(commands=(f"10.5={heads}",), directory=demo.application)
-    checklists = settings.run.model_copy(update={"checklists": (found.rotation_checklist,)})
-    return {"documents": documents, "release": release, "run": checklists}
+    return {
+        "documents": documents,
+        "release": release,
+        "run": settings.run.model_copy(update={"checklists": (found.rotation_checklist,)}),
+        "investigation": settings.investigation.model_copy(update={"procedure": found.investigation_procedure}),
+        "conversion": settings.conversion.model_copy(update={"script": found.conversion_script}),
+    }
 
 
 async def _attend(handover: Handover) -> int:
