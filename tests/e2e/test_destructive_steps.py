@@ -19,6 +19,7 @@ from core.postgres.connection_spec import ConnectionSpec
 from core.runbook.model import Runbook, Step, StepKind
 from core.runbook.recovery import RECOVERY
 from core.runbook.state import StepStatus, fold_all
+from core.secrets.keep import Kept
 from core.settings import Settings
 from tests.sessions import session
 from tui.cli import main, walk
@@ -35,6 +36,12 @@ SELECT md5(concat(
     (SELECT string_agg(concat(s.setdatabase, s.setrole, s.setconfig), ' ' ORDER BY s.setdatabase, s.setrole) FROM pg_db_role_setting s),
     (SELECT string_agg(r::text, ' ' ORDER BY r.oid) FROM pg_roles r)))
 """
+
+UNASKED = {
+    "1.3": "a person revokes the key at the host, and is asked whether it is done",
+    "1.6": "production's rotation has served the test database; what is left is local files, whose old content is kept",
+}
+"""Destructive steps in which the engine itself destroys nothing in the demo. They must change no database, either."""
 
 WRONG_PLAN = "0" * 64
 
@@ -162,20 +169,27 @@ def test_no_destructive_step_without_its_confirmation(tmp_path: Path, monkeypatc
         return outcome
 
     async def _declined(follower: Hostile, step: str, demo: Demo) -> None:
-        before = [await glance(spec) for spec in (demo.production, demo.test)]
+        before = await both(demo)
         await follower.decline(step)
-        if [await glance(spec) for spec in (demo.production, demo.test)] != before:
+        if await both(demo) != before:
             tried.changed.append(step)
+
+    async def both(demo: Demo) -> list[str]:
+        seen: list[str] = []
+        for target, spec in (("production", demo.production), ("test", demo.test)):
+            rotated = Kept(run).successor(target)
+            seen.append(await glance(rotated[1].on(spec) if rotated is not None else spec))
+        return seen
 
     monkeypatch.setattr(walk, "_step", each)
     assert main(["--run", str(run), "demo", "--unattended", "--rows", "2000"]) == 0
 
     assert wanted >= {"5.1", "5.1-undo", "7.3", "7.3-undo", "7.4", "7.5"}
-    assert tried.steps == wanted - tried.closed
+    assert tried.steps == wanted - tried.closed - set(UNASKED)
     assert all("-" in step for step in tried.closed), "only a way back that leads nowhere yet stays closed"
     assert tried.accepted == []
     assert tried.changed == []
-    assert tried.unasked == []
+    assert set(tried.unasked) == set(UNASKED)
     reasons = {attempt: {reason for (_, a), given in tried.refused.items() if a == attempt for reason in given} for _, attempt in tried.refused}  # fmt: skip
     assert reasons["no phrase"] == reasons["a wrong phrase"] == {"the typed phrase is not the one asked for"}
     assert reasons["another plan"] == {"it is for another plan"}
