@@ -34,7 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pgrecast {version('pgrecast')}")
     parser.add_argument(
-        "--config", metavar="FILE", type=Path, help="settings (default: ~/.config/pgrecast/config.toml when there is one)"
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="settings (default: ~/.config/pgrecast/config.toml when there is one)",
     )
     parser.add_argument(
         "--run", metavar="DIR", type=Path, help="the run's directory (default: the target's latest run)"
