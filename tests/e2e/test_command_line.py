@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from core.postgres.scram import scram_verifier
+from core.secrets.keep import Kept
+from core.secrets.login import Login
 from tests.databases import Database
 from tui.cli import main
 from tui.cli import status as status_command
@@ -208,6 +212,21 @@ def test_a_server_that_asks_for_a_password(command: CommandLine, shop: Database)
     done = command.run("plan", "--dsn", shop.dsn)
     assert done.returncode == 1
     assert "PGPASSWORD" in done.stderr
+
+
+async def test_a_login_that_the_run_has_rotated_is_used(command: CommandLine, shop: Database, tmp_path: Path) -> None:
+    run, new = tmp_path / "run", SecretStr("fake-successor")
+    run.mkdir()
+    command.environment["DATABASE_URL"] = shop.dsn
+    assert command.run("--run", str(run), "fingerprint", "--target", "production").returncode == 0
+    Kept(run).keep_login(("production",), Login(shop.owner, shop.password), Login(shop.owner, new))
+    assert command.run("--run", str(run), "fingerprint", "--target", "production").returncode == 0  # not in force yet
+    connection = await shop.superuser_connect()
+    await connection.execute(f"ALTER ROLE {shop.owner} PASSWORD '{scram_verifier(new)}'")
+    await connection.close()
+    done = command.run("--run", str(run), "fingerprint", "--target", "production")
+    assert done.returncode == 0, done.stderr
+    assert command.run("--run", str(tmp_path / "other"), "fingerprint", "--target", "production").returncode == 1
 
 
 async def test_a_database_without_keys_of_the_type(command: CommandLine, database: Database) -> None:
