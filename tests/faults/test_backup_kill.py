@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
+
+import pytest
 
 from core.engine.address import LOCK
 from core.engine.protocol import RunStep
@@ -26,14 +30,43 @@ exec sleep 600
 """
 
 
+def slow_programs(database: Database, directory: Path) -> tuple[Path, Path]:
+    """A directory with a pg_dump that never ends, and the file in which that leaves its process id."""
+    programs, pid = directory / "bin", directory / "pid"
+    programs.mkdir()
+    (programs / "pg_dump").write_text(SLOW.format(real=database.server.binary("pg_dump"), pid=pid))
+    (programs / "pg_dump").chmod(0o755)
+    return programs, pid
+
+
+async def test_a_command_that_is_interrupted_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    programs, pid = slow_programs(database, tmp_path)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PGPASSWORD": database.password.get_secret_value(),
+        "PGRECAST_CHECK__CLIENT_PROGRAMS": str(programs),
+        "PGRECAST_BACKUP__DIRECTORY": str(tmp_path / "backups"),
+    }
+    command = (sys.executable, "-m", "tui.cli", "backup", "--dsn", database.dsn)
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(30):
+        while not (pid.exists() and pid.read_text()):
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert list((tmp_path / "backups").iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
 async def test_killed_while_it_dumps(database: Database, tmp_path: Path) -> None:
     async with session(database.spec) as owner:
         await owner.execute("CREATE TABLE users (id int); INSERT INTO users VALUES (1)")
-    run, programs, pid = tmp_path / "run", tmp_path / "bin", tmp_path / "pid"
-    programs.mkdir()
-    real = database.server.binary("pg_dump")
-    (programs / "pg_dump").write_text(SLOW.format(real=real, pid=pid))
-    (programs / "pg_dump").chmod(0o755)
+    run = tmp_path / "run"
+    programs, pid = slow_programs(database, tmp_path)
     password = tmp_path / "password"
     password.write_text(database.password.get_secret_value())
     password.chmod(0o600)
@@ -53,7 +86,7 @@ async def test_killed_while_it_dumps(database: Database, tmp_path: Path) -> None
         await anna.until(lambda f: f.ended)
     os.kill(int(pid.read_text()), signal.SIGKILL)
 
-    async with engine(run, settings(real.parent), RECOVERY) as anna:
+    async with engine(run, settings(database.server.binary("pg_dump").parent), RECOVERY) as anna:
         await anna.until_step("3.1", StepStatus.FAILED)
         assert "The unfinished backup is removed." in anna.state.step("3.1").summary
         assert not partial.exists()
