@@ -70,8 +70,9 @@ async def _where(context: StepContext) -> Literal["test", "copy"]:
     backup = isinstance(context.state.facts.get(BACKUP_VERIFIED), dict)
     try:
         spec, _ = await context.target("test")
-    except ConfigurationError:
+    except ConfigurationError as error:
         if not backup:
+            error.advice += " Or verify a backup (step 3.2): a copy restored from it is rehearsed on then."
             raise
         return "copy"
     if not backup:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Refused
+from core.errors import ConfigurationError, Refused
 from core.events import FactRecorded, StepStarted, TargetIdentified, TransactionOpened
 from core.postgres.embedded import EmbeddedServer
 from core.postgres.fingerprint import compare
@@ -71,6 +71,13 @@ async def test_production_s_plan_is_rehearsed_on_a_copy_that_is_gone_afterwards(
     world.step = "5.3"
     with pytest.raises(Refused, match="no migration was run on it"):
         await migrate_rehearsed(world)
+
+
+async def test_with_neither_a_test_database_nor_a_backup(world: StepWorld) -> None:
+    world.record(FactRecorded(step="3.2", name=facts.BACKUP_VERIFIED, value=None))
+    with pytest.raises(ConfigurationError) as refused:
+        await rehearse(world)
+    assert "verify a backup (step 3.2)" in refused.value.advice
 
 
 async def test_what_to_rehearse_on_is_asked_where_both_can_be_had(world: StepWorld, database: Database) -> None:
