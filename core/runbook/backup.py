@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
-
-import asyncpg
 
 from core.backup.adopt import adopt
 from core.backup.changes import changes_since
-from core.backup.content import QUERIES
 from core.backup.dump import DumpOptions, application_name, take_dump
 from core.backup.manifest import FILE
 from core.backup.off_site import MOST_NAMED as MOST_FILES
 from core.backup.off_site import command_line, missing_or_unlike
-from core.backup.restore import Restored, RestoreOptions
-from core.backup.storage import Backup, discard, open_backup, retire
+from core.backup.restore import Restored
+from core.backup.storage import Backup, retire
 from core.backup.verify import Depth, Verification, verify
 from core.errors import BackupError, HostingError, PgrecastError, Refused
-from core.events import Json, Reading
 from core.hosting.interface import Ability, Export, Host
-from core.postgres.connect import ConnectionSpec, connect
-from core.postgres.scratch import Leftover, drop_leftover, leftovers, remove_scratch_server
+from core.runbook.backup_in_hand import recorded, restore_options, show, taken_backup, verified_backup
 from core.runbook.facts import (
     BACKUP_STORED,
     BACKUP_TAKEN,
@@ -35,17 +28,14 @@ from core.runbook.facts import (
     MANIFEST_FILE,
     RESTORE_FILE,
     RESTORE_SECONDS,
-    SCRATCH_SERVER,
     VERIFICATION_FILE,
 )
-from core.runbook.model import Reconciled, StepContext
+from core.runbook.model import StepContext
 from core.runbook.restore_report import RestoreReport, procedure, verification_report
 from core.runbook.user_command import Ran, run_user_command
 from core.runbook.words import counted, size, span
 from core.settings import Settings
 
-READING = "backup"
-"""Name of the readings that show where a backup or a restore stands."""
 COPY_WITHIN = timedelta(hours=12)
 EXPORT_WITHIN = timedelta(hours=6)
 """How long a host may take to export the database."""
@@ -88,7 +78,7 @@ async def take_backup(context: StepContext) -> str:
             programs = context.settings.check.client_programs
             backup = await adopt(wanted.adopt, wanted.root, spec.database, client_programs=programs)
     await context.file(MANIFEST_FILE, (backup.folder / FILE).read_bytes())
-    await context.fact(BACKUP_TAKEN, _of(backup))
+    await context.fact(BACKUP_TAKEN, recorded(backup))
     for line in backup.manifest.unproved:
         await context.say(f"Nobody can prove {line}.")
     manifest = backup.manifest
@@ -108,7 +98,7 @@ async def _dumped(context: StepContext) -> Backup:
         await context.fact(BACKUP_UNDER_WAY, {"path": str(partial), "application_name": name})
 
     try:
-        return await take_dump(spec, identity, options, show=lambda values: _show(context, values), begun=begun)
+        return await take_dump(spec, identity, options, show=lambda values: show(context, values), begun=begun)
     finally:
         await context.fact(BACKUP_UNDER_WAY, None)
 
@@ -143,7 +133,7 @@ async def _export(context: StepContext, host: Host) -> Export:
             if export.id not in known and export.created_at >= asked - CLOCKS_APART and export.url is not None:
                 return export
         waited = round((datetime.now(UTC) - asked).total_seconds())
-        _show(context, {"stage": "waiting for the host's export", "seconds": waited})
+        show(context, {"stage": "waiting for the host's export", "seconds": waited})
         await asyncio.sleep(ASK_EXPORT_EVERY)
     raise HostingError(
         f"{host.name} has not finished the export within {span(EXPORT_WITHIN.total_seconds())}.",
@@ -184,14 +174,14 @@ async def time_restore(context: StepContext) -> str:
 async def _verified(context: StepContext, backup: Backup, depth: Depth) -> Verification:
     options = await restore_options(context)
     try:
-        found = await verify(backup, depth, options, say=context.say, show=lambda values: _show(context, values))
+        found = await verify(backup, depth, options, say=context.say, show=lambda values: show(context, values))
     except BackupError:
         await context.fact(BACKUP_VERIFIED, None)
         raise
     for line in found.unproved:
         await context.say(f"Not proved: {line}.")
     await context.file(VERIFICATION_FILE, verification_report(backup, found).encode())
-    await context.fact(BACKUP_VERIFIED, {**_of(backup), "depth": found.depth})
+    await context.fact(BACKUP_VERIFIED, {**recorded(backup), "depth": found.depth})
     if found.restored is not None:
         await _restore_recorded(context, backup, found.restored)
     return found
@@ -247,38 +237,7 @@ async def _command(context: StepContext, template: str, backup: Backup) -> Ran:
     return ran
 
 
-# --- the backup in hand ------------------------------------------------------------------------------------------------
-
-
-def taken_backup(context: StepContext) -> Backup:
-    """The backup that was taken last.
-
-    Raises:
-        Refused: none was taken.
-        BackupError: it is gone, or its manifest is not the one that was recorded.
-    """
-    return _in_hand(context, BACKUP_TAKEN, "No backup was taken yet.", "3.1")
-
-
-def verified_backup(context: StepContext) -> Backup:
-    """The backup that was verified last.
-
-    Raises:
-        Refused: none is verified.
-        BackupError: as `taken_backup`.
-    """
-    return _in_hand(context, BACKUP_VERIFIED, "No backup is verified yet.", "3.2")
-
-
-async def restore_options(context: StepContext) -> RestoreOptions:
-    """Where and how the settings want scratch restores."""
-    wanted = context.settings.backup
-    server = (await context.target("test"))[0] if wanted.restore == "test" else None
-
-    async def begun(directory: Path) -> None:
-        await context.fact(SCRATCH_SERVER, str(directory))
-
-    return RestoreOptions(server, wanted.jobs, context.settings.check.client_programs, begun)
+# --- what has changed since ---------------------------------------------------------------------------------------------
 
 
 async def look_at_changes(context: StepContext) -> str:
@@ -324,104 +283,3 @@ async def _recovery_point(context: StepContext) -> list[str]:
     if since is None:
         return [f"{host.name} has no recovery to a point in time for this database."]
     return [f"{host.name} can recover the database to any moment since {since:%Y-%m-%d %H:%M} UTC."]
-
-
-def _in_hand(context: StepContext, fact: str, missing: str, step: str) -> Backup:
-    known = context.state.facts.get(fact)
-    if not isinstance(known, dict):
-        raise Refused(missing, advice=f"Run step {step} first.")
-    found = cast("Mapping[str, Any]", known)
-    backup = open_backup(Path(str(found["path"])))
-    if backup.manifest_sha256 != found.get("manifest_sha256"):
-        raise BackupError(
-            f"The manifest of {backup.name} is not the one that this run recorded: it was altered.",
-            advice="Do not rely on this backup: take a new one (step 3.1).",
-        )
-    return backup
-
-
-def _of(backup: Backup) -> dict[str, Json]:
-    manifest = backup.manifest
-    return {
-        "path": str(backup.folder),
-        "kind": manifest.kind,
-        "taken_at": manifest.taken_at.astimezone(UTC).isoformat(timespec="seconds"),
-        "bytes": manifest.bytes,
-        "database": manifest.database,
-        "manifest_sha256": backup.manifest_sha256,
-    }
-
-
-def _show(context: StepContext, values: dict[str, Json]) -> None:
-    context.read(Reading(step=context.step, name=READING, values=values))
-
-
-# --- after an interruption ---------------------------------------------------------------------------------------------
-
-
-async def reconcile_taking(context: StepContext) -> Reconciled:
-    """Remove what an interrupted dump has left: its folder, and sessions of its that still run."""
-    known = context.state.facts.get(BACKUP_UNDER_WAY)
-    if not isinstance(known, dict):
-        return Reconciled(
-            "failed", "It was interrupted; no backup was begun, and the database is only read. Run it again."
-        )
-    begun = cast("Mapping[str, Any]", known)
-    ended = await _end_sessions(context, str(begun["application_name"]))
-    said = await asyncio.to_thread(discard, Path(str(begun["path"])))
-    await context.fact(BACKUP_UNDER_WAY, None)
-    sessions = (
-        f" {counted(ended, 'session')} of it that still ran {'was' if ended == 1 else 'were'} ended." if ended else ""
-    )
-    return Reconciled("failed", f"It was interrupted. {said}{sessions} The database was only read. Run it again.")
-
-
-async def _end_sessions(context: StepContext, name: str) -> int:
-    spec, _ = await context.target("production")
-    connection = await connect(spec)
-    try:
-        return len(await connection.fetch(QUERIES["end_sessions_named"], name))
-    except asyncpg.PostgresError:
-        return 0
-    finally:
-        connection.terminate()
-
-
-async def reconcile_restoring(context: StepContext) -> Reconciled:
-    """Clear away what an interrupted restore has left: a server of our own, or databases on the test database's server."""
-    said = await clear_scratch(context)
-    return Reconciled("failed", f"It was interrupted; production is not touched by it. {said}Run it again.")
-
-
-async def clear_scratch(context: StepContext) -> str:
-    """Remove what restores of the step's last attempt have left. Returns what is to be said of it, in a sentence."""
-    begun = context.state.step(context.step).started
-    removed: list[str] = []
-    if isinstance(directory := context.state.facts.get(SCRATCH_SERVER), str):
-        if await remove_scratch_server(Path(directory)):
-            removed.append(f"the scratch server in {directory}")
-        await context.fact(SCRATCH_SERVER, None)
-    if context.settings.backup.restore == "test" and begun is not None:
-        spec, _ = await context.target("test")
-        removed += await drop_scratch_since(spec, begun)
-    return f"Removed what it had left: {', '.join(removed)}. " if removed else ""
-
-
-async def drop_scratch_since(server: ConnectionSpec, begun: datetime) -> list[str]:
-    """Drop this role's scratch databases of that time or later in which nobody is any more. Returns their names."""
-    connection = await connect(server, read_only=False)
-
-    def left_behind(found: Leftover) -> bool:
-        made = found.made_at is not None and found.made_at >= begun - timedelta(seconds=1)
-        return found.owner == server.user and made and not found.sessions
-
-    dropped: list[str] = []
-    try:
-        for found in filter(left_behind, await leftovers(connection)):
-            await drop_leftover(connection, found.name)
-            dropped.append(found.name)
-    except asyncpg.PostgresError:
-        return dropped
-    finally:
-        connection.terminate()
-    return dropped

@@ -15,7 +15,8 @@ from core.events import Json, Reading, TargetIdentified, TargetIdentity, Transac
 from core.postgres.connect import ConnectionSpec, connect, identify
 from core.postgres.identity import Identity
 from core.redaction import redactor
-from core.runbook.backup import READING, clear_scratch, restore_options, verified_backup
+from core.runbook.backup_in_hand import READING, restore_options, verified_backup
+from core.runbook.backup_leftovers import clear_scratch
 from core.runbook.model import Reconciled, Step, StepContext, StepKind
 from core.runbook.reconciliation import conversion_of_attempt, reconcile
 from core.runbook.words import span

@@ -18,7 +18,7 @@ from core.errors import PgrecastError, Refused, WrongDatabase
 from core.events import Choice, Json, Reading, TargetIdentified, TargetIdentity
 from core.postgres.connect import ConnectionSpec
 from core.postgres.identity import Identity
-from core.runbook.backup import READING, verified_backup
+from core.runbook.backup_in_hand import READING, verified_backup
 from core.runbook.facts import (
     CONVERSION_OUTCOME,
     RESTORE_EXCHANGING,

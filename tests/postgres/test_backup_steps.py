@@ -25,13 +25,12 @@ from core.runbook import facts
 from core.runbook.backup import (
     can_take,
     look_at_changes,
-    reconcile_restoring,
-    reconcile_taking,
     store_backup,
     take_backup,
     time_restore,
     verify_backup,
 )
+from core.runbook.backup_leftovers import reconcile_restoring, reconcile_taking
 from core.settings import Settings
 from tests.databases import Database, Server
 from tests.sessions import session

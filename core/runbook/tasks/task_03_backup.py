@@ -7,12 +7,11 @@ from datetime import timedelta
 from core.runbook.backup import (
     can_take,
     has_copy_command,
-    reconcile_restoring,
-    reconcile_taking,
     store_backup,
     take_backup,
     verify_backup,
 )
+from core.runbook.backup_leftovers import reconcile_restoring, reconcile_taking
 from core.runbook.model import Step, StepKind, Task
 
 TASK = Task(

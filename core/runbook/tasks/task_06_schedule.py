@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.runbook.alerts import has_alert_command
-from core.runbook.backup import reconcile_restoring
+from core.runbook.backup_leftovers import reconcile_restoring
 from core.runbook.choose_window import choose_window
 from core.runbook.model import Step, StepKind, Task
 from core.runbook.prepare_window import name_team, send_test_alert, try_restore
