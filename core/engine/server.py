@@ -27,6 +27,9 @@ MOST_CLIENTS = 64
 ATTACH_WITHIN = 10.0
 """Seconds that a connection has to say who it is."""
 
+BREATH = 0.02
+"""Seconds between two writes to a client: too short for a person to notice."""
+
 FLUSH_WITHIN = 1.0
 """Seconds that connections have to take what is left when the engine ends."""
 
@@ -154,6 +157,8 @@ class Server:
         while batch := await self._engine.hub.next_batch(session):
             writer.write(b"".join(parcel.line for parcel in batch))
             await writer.drain()
+            # What comes meanwhile goes out together: a write for each event and client would cost the step that it tells of.
+            await asyncio.sleep(BREATH)
 
 
 TOO_LONG = f"a line is longer than {LONGEST_LINE} bytes"
