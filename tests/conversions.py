@@ -15,7 +15,7 @@ from core.retype.execution_options import ExecutionOptions
 from core.retype.model import Phase, Plan, ScopeRequest, Statement
 from core.retype.proof import Proof
 from core.retype.statement_log import StatementLog
-from core.runbook.planning import Planned, plan_conversion
+from core.runbook.conversion.planning import Planned, plan_conversion
 from core.settings.run import LimitsSettings
 from tests.databases import Database
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from core.events import Json
-from core.runbook.backup_in_hand import READING
+from core.runbook.backups.in_hand import READING
 from tui import text
 
 Values = Mapping[str, Json]

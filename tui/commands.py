@@ -23,10 +23,10 @@ from core.events import ENTER, NOTHING, Choice, Question
 from core.redaction import redactor
 from core.runbook.checklists.lines import waiting_lines
 from core.runbook.checklists.tick import STEP as CHECKLISTS
-from core.runbook.handover_texts import incident_update, shift_handover
 from core.runbook.model import GateReport, Runbook, Step, Task
+from core.runbook.reports.handover_texts import incident_update, shift_handover
 from core.runbook.state import RunState, StepStatus
-from core.runbook.window_papers import message_to_rollback_team, message_to_stakeholders
+from core.runbook.window.papers import message_to_rollback_team, message_to_stakeholders
 from core.settings import Settings
 from tui import summary
 from tui.copies import keep_copy

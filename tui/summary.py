@@ -17,9 +17,9 @@ from core.runbook.gates import needs, reports
 from core.runbook.model import GateReport, Runbook, Step, StepKind, Task
 from core.runbook.state import ConversionState, PhaseState, RunState, StepState, StepStatus
 from core.runbook.timeline import TaskTime, downtime, task_time
-from core.runbook.timetable import timetable
 from core.runbook.way_back import way_back as core_way_back
-from core.runbook.window import chosen_window
+from core.runbook.window.timetable import timetable
+from core.runbook.window.window import chosen_window
 from core.settings import Settings
 from tui import text
 from tui.backing_up import backup_line, backup_values

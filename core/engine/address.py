@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from core.errors import ConfigurationError, EngineError
-from core.runbook.preflight import LONGEST_SOCKET_PATH, SOCKET
+from core.runbook.machine.preflight import LONGEST_SOCKET_PATH, SOCKET
 
 LOCK = "engine.lock"
 NOTE = "engine.json"

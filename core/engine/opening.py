@@ -8,7 +8,7 @@ from core.engine.hub import Hub
 from core.engine.targets import Found, Targets, identified, recorded
 from core.errors import JournalError, PgrecastError
 from core.events import ENGINE, TargetUnreachable
-from core.runbook.preflight import preflight_at_start
+from core.runbook.machine.preflight import preflight_at_start
 from core.settings import Settings
 
 MAIN = "production"

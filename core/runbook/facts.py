@@ -98,7 +98,7 @@ ROTATION_SCANNED = "rotation.scanned"
 ROTATION_KEY = "rotation.api_key"
 """The API key: whether its successor is proved `alive`, and it itself proved `dead`."""
 ROTATION_LOGINS = "rotation.logins"
-"""By target, how far its login's rotation has come (`core.runbook.rotation.Progress`)."""
+"""By target, how far its login's rotation has come (`core.runbook.rotation.successor.Progress`)."""
 ROTATION_FILES = "rotation.files"
 """Local files that hold the new logins."""
 CREDENTIALS_ROTATED = "credentials.rotated"
@@ -130,7 +130,7 @@ RESTORE_SERVING = "restore.serving"
 
 # Tasks 7.2 and 7.4 to 7.7.
 MAINTENANCE_HELD = "maintenance.held"
-"""What the run has changed at the host for the time of maintenance and has yet to take back (`core.runbook.held_at_host`);
+"""What the run has changed at the host for the time of maintenance and has yet to take back (`core.runbook.conversion_day.held_at_host`);
 None when nothing is."""
 FENCE_UP = "fence.up"
 """The fence around production, with the statements that lift it (`core.postgres.fence.Fence`), recorded before it is raised;

@@ -32,8 +32,8 @@ from core.runbook.facts import (
 from core.runbook.model import Gate, GateReport, Step
 from core.runbook.sessions import OtherSessions
 from core.runbook.state import RunState, StepStatus
-from core.runbook.timetable import timetable
 from core.runbook.way_back import Way, way_back
+from core.runbook.window.timetable import timetable
 from core.runbook.words import age, counted, limit
 from core.settings import Settings
 

@@ -38,8 +38,9 @@ from core.revisions.upgrade import (
     upgrade,
 )
 from core.revisions.version_table import Claim, read_claim
-from core.runbook.commits import commit_of_project
-from core.runbook.conversion import scope_request
+from core.runbook.conversion.convert import scope_request
+from core.runbook.conversion.planning import milliseconds, reading
+from core.runbook.conversion_day.commits import commit_of_project
 from core.runbook.facts import (
     LOCATED,
     LOCATION_FILE,
@@ -52,7 +53,6 @@ from core.runbook.facts import (
 )
 from core.runbook.markdown import bullets, code
 from core.runbook.model import StepContext
-from core.runbook.planning import milliseconds, reading
 from core.runbook.questions import CANCEL, STOP
 from core.runbook.words import counted, span
 from core.settings import Settings

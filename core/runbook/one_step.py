@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.runbook.convert_production import convert_one
+from core.runbook.conversion.production import convert_one
 from core.runbook.escalations import CONVERSION_FAILS
 from core.runbook.model import Runbook, Step, StepKind, Task
 from core.runbook.ways_back import ways_back_from

@@ -14,9 +14,9 @@ import asyncpg
 
 from core.events import Json
 from core.postgres.sql import load_queries
+from core.runbook.conversion.planning import reading
 from core.runbook.facts import SESSIONS_OTHERS
 from core.runbook.model import StepContext
-from core.runbook.planning import reading
 from core.runbook.words import age, counted
 from core.settings.targets import TargetName
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.runbook.backup import look_at_changes
+from core.runbook.backups.restore_production import reconcile_restore, reconcile_serving, restore_beside, serve_restored
+from core.runbook.backups.steps import look_at_changes
+from core.runbook.conversion.undo import check_undoable, undo
+from core.runbook.conversion_day.end_maintenance import go_back
+from core.runbook.conversion_day.roll_back import roll_back_deploy
 from core.runbook.conversion_state import UNDO
-from core.runbook.end_maintenance import go_back
 from core.runbook.gates import committed, deployed, maintenance_on, restorable, restored
 from core.runbook.model import Step, StepKind
-from core.runbook.restore_production import reconcile_restore, reconcile_serving, restore_beside, serve_restored
-from core.runbook.roll_back import roll_back_deploy
-from core.runbook.undo import check_undoable, undo
 from core.settings.targets import TargetName
 
 

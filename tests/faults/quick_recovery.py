@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.runbook import begin_maintenance, fencing, probing
+from core.runbook.conversion_day import begin_maintenance, fencing, probing
 from core.runbook.recovery import RECOVERY as _RECOVERY
 
 probing.ASK_EVERY = 0.05

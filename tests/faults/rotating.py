@@ -23,9 +23,9 @@ from core.journal import read_journal
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.scram import scram_verifier
 from core.runbook.rewriting import WRITE
-from core.runbook.rotate_password import ROTATE
-from core.runbook.rotate_sessions import END
-from core.runbook.rotation import DONE
+from core.runbook.rotation.password import ROTATE
+from core.runbook.rotation.sessions import END
+from core.runbook.rotation.successor import DONE
 from core.runbook.state import StepStatus
 from core.settings import Settings
 from tests.databases import Database

@@ -24,7 +24,7 @@ from core.engine.process import start_engine
 from core.engine.protocol import PROTOCOL
 from core.errors import ConfigurationError
 from core.journal import FILE
-from core.runbook.preflight import group_access
+from core.runbook.machine.preflight import group_access
 from core.settings import Settings
 from tests.faults.test_engine_process import alive, process_of
 from tui.cli.runs import runbook_of

@@ -19,8 +19,8 @@ from core.errors import ConnectionFailed
 from core.events import Record, StepReconciled, StepSaid
 from core.postgres.connect import ConnectionSpec, connect
 from core.postgres.scram import scram_verifier
-from core.runbook.begin_maintenance import BEGIN
-from core.runbook.end_maintenance import END
+from core.runbook.conversion_day.begin_maintenance import BEGIN
+from core.runbook.conversion_day.end_maintenance import END
 from core.runbook.facts import FENCE_UP, MAINTENANCE_HELD
 from core.runbook.state import StepStatus
 from core.settings import Settings

@@ -19,16 +19,16 @@ from core.postgres.connect import ConnectionSpec
 from core.postgres.fingerprint import compare, fingerprint
 from core.postgres.inspect import inspect
 from core.runbook import facts
-from core.runbook.choose_window import NOW, choose_window
-from core.runbook.convert_production import convert_one, convert_production
-from core.runbook.decide import decide
+from core.runbook.conversion.decide import decide
+from core.runbook.conversion.production import convert_one, convert_production
+from core.runbook.conversion.rehearse import rehearse, verify_foreign_keys
+from core.runbook.conversion.staged import DYNAMIC, ENUMERATED
 from core.runbook.facts import PLAN_FILE, REHEARSAL_FILE, REPORT_FILE, SCRIPT_FILE
 from core.runbook.gates import ROTATION
-from core.runbook.investigate import investigate
+from core.runbook.investigation.investigate import investigate
 from core.runbook.model import Action
 from core.runbook.questions import ACCEPT, CANCEL, CHOOSE, COMMIT, CONVERT, KEEP, LEAVE, REPAIR, RETYPE, ROLLBACK
-from core.runbook.rehearse import rehearse, verify_foreign_keys
-from core.runbook.staged import DYNAMIC, ENUMERATED
+from core.runbook.window.choose import NOW, choose_window
 from core.settings import Settings
 from tests.databases import Database, Server, create_database, drop_database, run_sync
 from tests.sessions import session

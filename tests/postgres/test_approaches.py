@@ -13,12 +13,12 @@ from core.postgres.fingerprint import compare
 from core.postgres.inspect import inspect
 from core.retype.foreign_key_list import from_csv
 from core.runbook import facts
-from core.runbook.convert_production import convert_one
-from core.runbook.decide import decide
+from core.runbook.conversion.decide import decide
+from core.runbook.conversion.production import convert_one
+from core.runbook.conversion.rehearse import rehearse
+from core.runbook.conversion.staged import DYNAMIC, ENUMERATED, STAGED
 from core.runbook.facts import CROSS_CHECK_FILE, DROPPED_FILE, FOREIGN_KEYS_FILE, SCRIPT_FILE
 from core.runbook.questions import COMMIT, GO_ON, ROLLBACK
-from core.runbook.rehearse import rehearse
-from core.runbook.staged import DYNAMIC, ENUMERATED, STAGED
 from tests.postgres.test_actions import CONFIRMED, Pair, execute, make_world, offers, pair, run
 from tests.sessions import session
 from tests.step_world import StepWorld, taking

@@ -13,7 +13,7 @@ from core.postgres.fingerprint import compare
 from core.postgres.inspect import inspect
 from core.retype.audit.asking import CatalogAsker, NotReadable
 from core.retype.audit.report import Report, audit_script
-from core.runbook.audit_script import audit
+from core.runbook.conversion.audit_script import audit
 from core.runbook.facts import AUDIT_FILE
 from tests.conversions import convert, make_plan_of
 from tests.databases import Database

@@ -20,9 +20,10 @@ from core.events import StepStarted
 from core.hosting.render.client import Render
 from core.postgres.connect import connect
 from core.postgres.scratch import leftovers
-from core.runbook import backup as backup_steps
 from core.runbook import facts
-from core.runbook.backup import (
+from core.runbook.backups import steps as backup_steps
+from core.runbook.backups.leftovers import reconcile_restoring, reconcile_taking
+from core.runbook.backups.steps import (
     can_take,
     look_at_changes,
     store_backup,
@@ -30,7 +31,6 @@ from core.runbook.backup import (
     time_restore,
     verify_backup,
 )
-from core.runbook.backup_leftovers import reconcile_restoring, reconcile_taking
 from core.settings import Settings
 from tests.databases import Database, Server
 from tests.sessions import session

@@ -20,7 +20,7 @@ from core.retype.model import Plan, ScopeRequest
 from core.retype.proof import compare_catalogs
 from core.retype.repair.diff import repair_diff
 from core.retype.transaction import SETTINGS
-from core.runbook.planning import Planned, plan_conversion
+from core.runbook.conversion.planning import Planned, plan_conversion
 from core.settings.run import LimitsSettings
 from tests.databases import Database, Server, create_database, drop_database, run_sync
 from tests.postgres.body_cases import BROKEN, FINE, TABLES, Case, fill_in

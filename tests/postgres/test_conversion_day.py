@@ -17,10 +17,11 @@ from core.errors import ConnectionFailed, HostingError, PgrecastError, Refused
 from core.hosting.interface import Ability, DeployState
 from core.postgres.connect import ConnectionSpec, connect
 from core.postgres.scram import scram_verifier
-from core.runbook import deploying, facts, fencing, probing
-from core.runbook.begin_maintenance import BEGIN, STAY, TAKE_BACK, begin_maintenance, look_after_start
-from core.runbook.check_production import check_production
-from core.runbook.deploy_production import (
+from core.runbook import facts
+from core.runbook.conversion_day import deploying, fencing, probing
+from core.runbook.conversion_day.begin_maintenance import BEGIN, STAY, TAKE_BACK, begin_maintenance, look_after_start
+from core.runbook.conversion_day.check_production import check_production
+from core.runbook.conversion_day.deploy_production import (
     DEPLOY,
     GIVE_UP,
     LATEST,
@@ -29,13 +30,13 @@ from core.runbook.deploy_production import (
     deploy_production,
     reconcile_deploy,
 )
-from core.runbook.end_maintenance import DONE, END, end_maintenance, go_back, standing
-from core.runbook.held_at_host import Held
-from core.runbook.maintenance import BY_HAND
+from core.runbook.conversion_day.end_maintenance import DONE, END, end_maintenance, go_back, standing
+from core.runbook.conversion_day.held_at_host import Held
+from core.runbook.conversion_day.maintenance import BY_HAND
+from core.runbook.conversion_day.roll_back import BACK, roll_back_deploy
+from core.runbook.conversion_day.verify_production import verify_production
 from core.runbook.model import Action
-from core.runbook.roll_back import BACK, roll_back_deploy
 from core.runbook.timeline import downtime
-from core.runbook.verify_production import verify_production
 from core.settings import Settings
 from tests.databases import Database
 from tests.hosts import CRON, WEB, WORKER, Application, MemoryHost, Plan, running

@@ -18,12 +18,13 @@ from core.demo.incident import HEAD_REVISION, TRUE_REVISION, Incident
 from core.errors import HostingError
 from core.hosting.render.client import Render
 from core.postgres.connection_spec import ConnectionSpec
-from core.runbook import deploying, facts, fencing, probing
-from core.runbook.begin_maintenance import BEGIN, begin_maintenance
-from core.runbook.deploy_production import LATEST, RETRY, ROLL_BACK, deploy_production
-from core.runbook.end_maintenance import END, end_maintenance, standing
+from core.runbook import facts
+from core.runbook.conversion_day import deploying, fencing, probing
+from core.runbook.conversion_day.begin_maintenance import BEGIN, begin_maintenance
+from core.runbook.conversion_day.deploy_production import LATEST, RETRY, ROLL_BACK, deploy_production
+from core.runbook.conversion_day.end_maintenance import END, end_maintenance, standing
+from core.runbook.conversion_day.verify_production import verify_production
 from core.runbook.model import Action
-from core.runbook.verify_production import verify_production
 from core.settings import Settings
 from tests.databases import Server
 from tests.step_world import StepWorld, taking

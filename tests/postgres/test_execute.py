@@ -29,7 +29,7 @@ from core.postgres.inspect import inspect_within
 from core.retype.execute import Conversion
 from core.retype.model import Blocker, Phase, Plan
 from core.retype.outcome import resolve_outcome
-from core.runbook.planning import Planned
+from core.runbook.conversion.planning import Planned
 from tests.conversions import (
     Recorder,
     build_schema,

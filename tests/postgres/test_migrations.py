@@ -9,8 +9,9 @@ import pytest
 from core.errors import PgrecastError, Refused
 from core.events import Question
 from core.hosting.interface import Deploy
-from core.runbook import deploying
-from core.runbook.deploy_production import DEPLOYED, LATEST, deploy_production
+from core.runbook.conversion_day import deploying
+from core.runbook.conversion_day.deploy_production import DEPLOYED, LATEST, deploy_production
+from core.runbook.conversion_day.fencing import fence_off
 from core.runbook.facts import (
     FENCE_UP,
     LOCATED,
@@ -20,7 +21,6 @@ from core.runbook.facts import (
     STAMPED,
     TABLES_CREATED,
 )
-from core.runbook.fencing import fence_off
 from core.runbook.migrations import MIGRATE, STAMP, has_project, locate_production, stamp_production
 from core.runbook.model import StepKind
 from core.runbook.questions import CANCEL

@@ -20,8 +20,8 @@ from core.postgres.connect import connect
 from core.postgres.inspect import inspect
 from core.retype.orphans import count_orphans
 from core.runbook import facts
-from core.runbook.convert_production import convert_one
-from core.runbook.investigate import investigate
+from core.runbook.conversion.production import convert_one
+from core.runbook.investigation.investigate import investigate
 from core.runbook.monitor.checks import check_violations, verify_counts
 from core.runbook.monitor.looks import Look
 from core.runbook.monitor.plans import lines

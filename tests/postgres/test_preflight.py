@@ -11,9 +11,9 @@ import pytest
 from core.engine.engine import Engine
 from core.engine.targets import ConfiguredTargets
 from core.engine.thread import EngineThread, LocalClient
-from core.runbook import preflight as preflight_module
+from core.runbook.machine import preflight as preflight_module
+from core.runbook.machine.preflight import preflight
 from core.runbook.one_step import CONVERSION
-from core.runbook.preflight import preflight
 from core.settings import Settings
 from tests.databases import Database
 from tests.toy import attached

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ConfigurationError, Refused
 from core.runbook.facts import INVESTIGATION_COUNTS, INVESTIGATION_FINGERPRINT
-from core.runbook.record_findings import RESULTS_FILE, record_findings
+from core.runbook.investigation.record_findings import RESULTS_FILE, record_findings
 from core.runbook.rewriting import WRITE
 from core.settings import Settings
 from core.settings.investigation import InvestigationSettings

@@ -14,11 +14,11 @@ from core.postgres.fingerprint import compare
 from core.postgres.inspect import inspect
 from core.postgres.scratch import SERVER_PREFIX
 from core.runbook import facts
-from core.runbook.backup import take_backup, verify_backup
-from core.runbook.backup_leftovers import reconcile_restoring
+from core.runbook.backups.leftovers import reconcile_restoring
+from core.runbook.backups.steps import take_backup, verify_backup
+from core.runbook.conversion.rehearsal_copy import reconcile_rehearsal
+from core.runbook.conversion.rehearse import ON_COPY, ON_TEST, migrate_rehearsed, rehearse, verify_foreign_keys
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, ROLLBACK
-from core.runbook.rehearsal_copy import reconcile_rehearsal
-from core.runbook.rehearse import ON_COPY, ON_TEST, migrate_rehearsed, rehearse, verify_foreign_keys
 from core.settings import Settings
 from tests.databases import Database
 from tests.sessions import session

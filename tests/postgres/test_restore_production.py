@@ -15,8 +15,7 @@ from core.events import FactRecorded, TargetIdentified
 from core.postgres.connect import connect, identify
 from core.postgres.identity import Identity
 from core.runbook import facts
-from core.runbook.backup import take_backup, verify_backup
-from core.runbook.restore_production import (
+from core.runbook.backups.restore_production import (
     RESTORE,
     SERVE,
     reconcile_restore,
@@ -24,6 +23,7 @@ from core.runbook.restore_production import (
     restore_beside,
     serve_restored,
 )
+from core.runbook.backups.steps import take_backup, verify_backup
 from core.settings import Settings
 from tests.databases import Database
 from tests.sessions import session

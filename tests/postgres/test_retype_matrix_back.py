@@ -10,7 +10,7 @@ import pytest
 from core.postgres.connect import identify
 from core.retype.model import ScopeRequest
 from core.retype.types import parse_type_pair
-from core.runbook.planning import plan_conversion
+from core.runbook.conversion.planning import plan_conversion
 from core.settings.run import LimitsSettings
 from tests.databases import Database
 from tests.postgres.matrix import Bench, open_bench

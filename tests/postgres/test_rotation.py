@@ -24,15 +24,15 @@ from core.hosting.interface import Ability, Host
 from core.postgres.connection_spec import ConnectionSpec
 from core.postgres.identity import Identity
 from core.postgres.scram import scram_verifier
-from core.runbook import deploying
+from core.runbook.conversion_day import deploying
 from core.runbook.facts import CREDENTIALS_ROTATED, ROTATION_FILES, ROTATION_KEY
 from core.runbook.rewriting import WRITE
-from core.runbook.rotate_files import rotate_test_and_files
-from core.runbook.rotate_key import new_key, revoke_key
-from core.runbook.rotate_password import ROTATE, rotate_production
-from core.runbook.rotate_sessions import END, LEAVE_OPEN
-from core.runbook.rotation import DONE, progress_of
-from core.runbook.verify_rotation import verify_rotation
+from core.runbook.rotation.files import rotate_test_and_files
+from core.runbook.rotation.key import new_key, revoke_key
+from core.runbook.rotation.password import ROTATE, rotate_production
+from core.runbook.rotation.sessions import END, LEAVE_OPEN
+from core.runbook.rotation.successor import DONE, progress_of
+from core.runbook.rotation.verify import verify_rotation
 from core.secrets.keep import Kept
 from core.secrets.login import Login, is_accepted
 from core.secrets.role_password import (
@@ -214,7 +214,7 @@ async def test_a_role_that_may_not_change_its_password_is_found_out_first(
     async def refuse(spec: ConnectionSpec) -> None:
         raise QueryFailed("The server does not let it.")
 
-    monkeypatch.setattr("core.runbook.rotate_password.require_may_set_password", refuse)
+    monkeypatch.setattr("core.runbook.rotation.password.require_may_set_password", refuse)
     host = host_for(database.spec)
     before = {owner: dict(values) for owner, values in host.values.items()}
     with pytest.raises(QueryFailed):
@@ -375,7 +375,7 @@ async def test_interrupted_anywhere_it_is_resumed_and_some_login_always_works(
             return altered
 
         with monkeypatch.context() as patched:
-            patched.setattr("core.runbook.rotate_over_sql.set_role_password", set_password)
+            patched.setattr("core.runbook.rotation.over_sql.set_role_password", set_password)
             try:
                 await rotate_production(first)
             except Killed:
@@ -589,7 +589,7 @@ async def test_a_key_that_does_not_do(run: Path, typed: str | None, reason: str)
 
 
 async def test_a_key_that_stays_alive_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.runbook.rotate_key.ASK_EVERY", 0.0)
+    monkeypatch.setattr("core.runbook.rotation.key.ASK_EVERY", 0.0)
     host = MemoryHost({}, keys={LEAKED_KEY, NEW_KEY})
     context = world(run, {}, host, entering=lambda _: SecretStr(NEW_KEY), **key_settings())
     with pytest.raises(Refused, match="is alive"):

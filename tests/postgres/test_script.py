@@ -18,7 +18,7 @@ from core.retype.model import Plan, Repair
 from core.retype.plan import make_plan
 from core.retype.proof import compare_catalogs
 from core.retype.script import render_script
-from core.runbook.planning import Planned
+from core.runbook.conversion.planning import Planned
 from tests.conversions import Recorder, build_schema, conversion_of, convert, fingerprint_of, make_plan_of
 from tests.databases import Database, Server
 from tests.sessions import session

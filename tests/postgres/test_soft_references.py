@@ -16,7 +16,7 @@ from core.retype.names import column_name, find_column
 from core.retype.plan_document import plan_document
 from core.retype.soft_references import samples
 from core.retype.soft_references.comparisons import find_comparisons
-from core.runbook.planning import Planned
+from core.runbook.conversion.planning import Planned
 from tests.catalogs import CatalogBuilder
 from tests.conversions import convert, make_plan_of
 from tests.databases import Database, Server

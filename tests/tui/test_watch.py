@@ -12,7 +12,7 @@ from core.events import Json
 from core.runbook import facts
 from core.runbook.monitor.seen import Alarm, CountsSeen, HealthSeen, LogsSeen, OrphansSeen, PlansSeen, Seen
 from core.runbook.state import fold_all
-from core.runbook.window import Window
+from core.runbook.window.window import Window
 from tests.tui import scenario
 from tests.tui.scripted import ScriptedClient
 from tests.tui.stage import stage

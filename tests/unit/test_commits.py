@@ -10,7 +10,7 @@ import pytest
 from core.demo.hosting.deploys import HEAD_COMMIT
 from core.demo.incident import APPLICATION
 from core.demo.work_tree import lay_out_project
-from core.runbook.commits import commit_of, commit_of_project
+from core.runbook.conversion_day.commits import commit_of, commit_of_project
 from core.settings.alembic import AlembicSettings
 
 

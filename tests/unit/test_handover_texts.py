@@ -8,9 +8,9 @@ import pytest
 
 from core import events as e
 from core.runbook import facts
-from core.runbook.handover_texts import incident_update, shift_handover
 from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
+from core.runbook.reports.handover_texts import incident_update, shift_handover
 from core.runbook.state import RunState
 from core.settings import Settings
 from tests.runs import ANNA, HEAD, OPENED, Recorded, recovered

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.runbook.verify_production import HEALTH, service_checks
+from core.runbook.conversion_day.verify_production import HEALTH, service_checks
 from core.settings import Settings
 from tests.hosts import running
 from tests.step_world import StepWorld

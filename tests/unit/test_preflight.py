@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from core.runbook import logind
-from core.runbook.logind import ends_processes_of, files_that_count, logout_words, session_scope, settings_of
-from core.runbook.preflight import CLOCKS_APART, LONGEST_SOCKET_PATH, SOCKET, clock, disk, keepalive, socket_path
+from core.runbook.machine import logind
+from core.runbook.machine.logind import ends_processes_of, files_that_count, logout_words, session_scope, settings_of
+from core.runbook.machine.preflight import (
+    CLOCKS_APART,
+    LONGEST_SOCKET_PATH,
+    SOCKET,
+    clock,
+    disk,
+    keepalive,
+    socket_path,
+)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.runbook.procedure import answers, filled, sql_blocks
+from core.runbook.investigation.procedure import answers, filled, sql_blocks
 
 FACTS = {
     "investigation.alembic_version": ["f867c7e3d51c"],

@@ -10,10 +10,10 @@ import pytest
 
 from core.errors import PgrecastError
 from core.runbook import facts
-from core.runbook.blocker import blocker, unblocked
 from core.runbook.model import StepKind
 from core.runbook.recovery import RECOVERY
 from core.runbook.release import run_commands
+from core.runbook.reports.blocker import blocker, unblocked
 from core.settings import Settings
 from core.settings.documents import ReleaseSettings
 from tests.runs import HEAD, OPENED, Recorded, recovered

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from core.errors import ConfigurationError
 from core.events import ENTER, NOTHING, Question, QuestionAnswered
 from core.runbook.facts import ROTATION_SCANNED
-from core.runbook.rotate_scan import SCAN_FILE, find_secrets, has_project
+from core.runbook.rotation.scan import SCAN_FILE, find_secrets, has_project
 from core.settings import Settings
 from tests.step_world import StepWorld
 

@@ -11,11 +11,11 @@ from markdown_it.token import Token
 
 from core import events as e
 from core.journal import Journal, journal_sha256
-from core.runbook.chronicle import Account, read_account
 from core.runbook.markdown import code, table
 from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
-from core.runbook.run_report import render, run_report, write_run_report
+from core.runbook.reports.chronicle import Account, read_account
+from core.runbook.reports.run_report import render, run_report, write_run_report
 from core.settings import Settings
 from tests.runs import ANNA, OPENED, Recorded, recovered
 from tests.step_world import StepWorld

@@ -26,12 +26,12 @@ from core.retype.model import (
 )
 from core.retype.proof import Proof
 from core.runbook import facts, questions
-from core.runbook.conversion_report import ConversionReport, render, tally_lines
-from core.runbook.convert_production import UNREHEARSED, unrehearsed
-from core.runbook.investigation import Findings, conclusion, facts_of, find_table, key_type
-from core.runbook.investigation import render as render_findings
+from core.runbook.conversion.production import UNREHEARSED, unrehearsed
+from core.runbook.conversion.rehearsal import Rehearsal, not_rehearsed, statements_of
+from core.runbook.conversion.report import ConversionReport, render, tally_lines
+from core.runbook.investigation.findings import Findings, conclusion, facts_of, find_table, key_type
+from core.runbook.investigation.findings import render as render_findings
 from core.runbook.markdown import block, code, table
-from core.runbook.rehearsal import Rehearsal, not_rehearsed, statements_of
 from core.runbook.words import counted, size, span
 from tests.catalogs import SERVER, CatalogBuilder
 

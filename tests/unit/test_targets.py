@@ -9,7 +9,7 @@ import pytest
 from core.errors import ConfigurationError, UsageError
 from core.postgres.targets import connection_spec
 from core.retype.model import ScopeRequest, TypePair
-from core.runbook.conversion import execution_options, scope_request
+from core.runbook.conversion.convert import execution_options, scope_request
 from core.settings import Settings
 
 SECRET = "obviously-fake-Qx72"

@@ -21,14 +21,14 @@ from core.events import FactRecorded, GateOverridden, Json, Question, StepTicked
 from core.redaction import redactor
 from core.retype.model import Plan
 from core.runbook import facts
-from core.runbook.alerts import send_alert
-from core.runbook.choose_window import LATER, NOW, OWN, choose_window
-from core.runbook.conversion import _deadline
-from core.runbook.prepare_window import ARRIVED, OTHERS, TEAM, name_team, send_test_alert
+from core.runbook.conversion.convert import _deadline
 from core.runbook.state import RunState
-from core.runbook.timetable import Timetable, expected, timetable
-from core.runbook.window import Window, chosen_window, proposed_windows, written_window
-from core.runbook.window_papers import calendar_entry, message_to_rollback_team, message_to_stakeholders
+from core.runbook.window.alerts import send_alert
+from core.runbook.window.choose import LATER, NOW, OWN, choose_window
+from core.runbook.window.papers import calendar_entry, message_to_rollback_team, message_to_stakeholders
+from core.runbook.window.prepare import ARRIVED, OTHERS, TEAM, name_team, send_test_alert
+from core.runbook.window.timetable import Timetable, expected, timetable
+from core.runbook.window.window import Window, chosen_window, proposed_windows, written_window
 from core.settings import Settings
 from core.settings.targets import TargetName
 from core.settings.window import WindowSettings
@@ -364,7 +364,7 @@ async def test_an_alert_command_that_fails(tmp_path: Path, given: str | None, sa
 
 
 async def test_an_alert_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.runbook.alerts.TIME", timedelta(seconds=0.3))
+    monkeypatch.setattr("core.runbook.window.alerts.TIME", timedelta(seconds=0.3))
     run = world(tmp_path, monitor={"alert_command": command(tmp_path, "import time; time.sleep(60)")})
     with pytest.raises(ConfigurationError, match="did not end"):
         await send_test_alert(run)

@@ -24,11 +24,11 @@ from core.engine.targets import recorded
 from core.errors import OutcomeUnknown, Refused, RolledBack, UsageError
 from core.events import Question
 from core.postgres.connect import ConnectionSpec, connect, identify
+from core.runbook.conversion.rehearse import ON_TEST
 from core.runbook.conversion_state import UNDO
 from core.runbook.facts import REPORT_FILE
 from core.runbook.one_step import STEP
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, ROLLBACK
-from core.runbook.rehearse import ON_TEST
 from core.runbook.state import ConversionState, RunState, StepState
 from core.settings import Settings
 from tui import text

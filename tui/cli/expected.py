@@ -8,7 +8,7 @@ from core.errors import Refused
 from core.postgres.connect import ConnectionSpec
 from core.postgres.sql import qualified, quote_identifier
 from core.revisions.survey import survey
-from core.runbook.conversion import scope_request
+from core.runbook.conversion.convert import scope_request
 from core.runbook.migrations import application_project
 from core.settings import Settings
 from tui.cli.output import Output

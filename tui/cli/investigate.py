@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from core.postgres.connect import connect, identify
 from core.postgres.inspect import InspectionProgress
-from core.runbook.investigate import find_out
-from core.runbook.investigation import conclusion, facts_of, render
+from core.runbook.investigation.findings import conclusion, facts_of, render
+from core.runbook.investigation.investigate import find_out
 from core.settings import Settings
 from tui.cli.output import Output
 from tui.cli.targets import target_spec

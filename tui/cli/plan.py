@@ -16,10 +16,10 @@ from core.retype.finding_queries import query_that_finds
 from core.retype.model import Plan
 from core.retype.plan_document import plan_document
 from core.retype.script import render_script
-from core.runbook.audit_script import audit_file
-from core.runbook.audit_script import lines as audit_lines
-from core.runbook.conversion import scope_request
-from core.runbook.planning import Planned, clone_settings, plan_conversion
+from core.runbook.conversion.audit_script import audit_file
+from core.runbook.conversion.audit_script import lines as audit_lines
+from core.runbook.conversion.convert import scope_request
+from core.runbook.conversion.planning import Planned, clone_settings, plan_conversion
 from core.runbook.questions import soft_reference_lines
 from core.settings import Settings
 from tui import text

@@ -11,14 +11,14 @@ from typing import Any
 
 from core.errors import UsageError
 from core.journal import journal_sha256, read_journal
-from core.runbook.end_maintenance import standing
+from core.runbook.conversion_day.end_maintenance import standing
 from core.runbook.gates import reports
 from core.runbook.model import Runbook
 from core.runbook.one_step import CONVERSION
 from core.runbook.recovery import RECOVERY
-from core.runbook.run_report import run_report
+from core.runbook.reports.run_report import run_report
 from core.runbook.state import RunState, StepStatus, fold_all
-from core.runbook.timetable import timetable
+from core.runbook.window.timetable import timetable
 from core.settings import Settings
 from tui import text
 from tui.cli.output import Output

@@ -17,23 +17,23 @@ from core.engine.process import engine_client
 from core.engine.protocol import TickStep
 from core.errors import PgrecastError, Refused
 from core.events import ENTER, NOTHING, FileRecorded, Question
-from core.runbook.begin_maintenance import BEGIN
-from core.runbook.choose_window import NOW
-from core.runbook.deploy_production import DEPLOY, LATEST
-from core.runbook.end_maintenance import END
+from core.runbook.conversion.rehearse import ON_TEST
+from core.runbook.conversion.staged import DYNAMIC
+from core.runbook.conversion_day.begin_maintenance import BEGIN
+from core.runbook.conversion_day.deploy_production import DEPLOY, LATEST
+from core.runbook.conversion_day.end_maintenance import END
 from core.runbook.facts import DOCUMENTS_WRITTEN, LOCATED, MIGRATED_PRODUCTION, RUN_REPORT_FILE
 from core.runbook.migrations import MIGRATE, STAMP
 from core.runbook.model import Step, Task
-from core.runbook.prepare_window import ARRIVED, TEAM
 from core.runbook.questions import ACCEPT, COMMIT, CONVERT, LEAVE, REPAIR
 from core.runbook.recovery import RECOVERY
-from core.runbook.rehearse import ON_TEST
 from core.runbook.rewriting import WRITE
-from core.runbook.rotate_password import ROTATE
-from core.runbook.rotate_sessions import END as END_SESSIONS
-from core.runbook.rotation import DONE
-from core.runbook.staged import DYNAMIC
+from core.runbook.rotation.password import ROTATE
+from core.runbook.rotation.sessions import END as END_SESSIONS
+from core.runbook.rotation.successor import DONE
 from core.runbook.state import RunState, StepStatus
+from core.runbook.window.choose import NOW
+from core.runbook.window.prepare import ARRIVED, TEAM
 from core.secrets.keep import Kept
 from core.settings import Settings
 from tui.cli.demo_host import Demo

@@ -8,7 +8,7 @@ from datetime import datetime
 from textual.content import Content
 
 from core.runbook.checklists.lines import waiting_lines
-from core.runbook.end_maintenance import standing
+from core.runbook.conversion_day.end_maintenance import standing
 from core.runbook.gates import reports
 from core.runbook.model import GateReport, Step, Task
 from core.runbook.state import RunState, StepState, StepStatus

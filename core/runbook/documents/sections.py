@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 
 from core.redaction import redactor
-from core.runbook.accomplished import (
+from core.runbook.documents.edit import Heading, Outline, has_section, outline, with_section, with_values
+from core.runbook.facts import DEPLOYED, FRONTEND_DEPLOYED, MIGRATED_PRODUCTION
+from core.runbook.markdown import code
+from core.runbook.project_file import lines_of
+from core.runbook.reports.accomplished import (
     NOT_MEASURED,
     Accomplishment,
     Figure,
@@ -20,11 +24,7 @@ from core.runbook.accomplished import (
     session_seconds,
     type_change,
 )
-from core.runbook.blocker import blocker
-from core.runbook.documents.edit import Heading, Outline, has_section, outline, with_section, with_values
-from core.runbook.facts import DEPLOYED, FRONTEND_DEPLOYED, MIGRATED_PRODUCTION
-from core.runbook.markdown import code
-from core.runbook.project_file import lines_of
+from core.runbook.reports.blocker import blocker
 from core.runbook.state import RunState
 from core.runbook.words import span
 from core.settings import Settings

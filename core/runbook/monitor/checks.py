@@ -8,8 +8,10 @@ from typing import Any, Final, cast
 from core.errors import HostingError
 from core.events import Reading
 from core.retype.orphans import count_orphans
+from core.runbook.conversion.planning import read_catalog, reading, show_inspection
 from core.runbook.facts import INVESTIGATION_COUNTS, MONITOR_COUNTS, MONITOR_VIOLATIONS, MONITORED
-from core.runbook.investigation import find_table
+from core.runbook.investigation.findings import find_table
+from core.runbook.investigation.row_counts import count_rows
 from core.runbook.model import StepContext
 from core.runbook.monitor.accept import accept
 from core.runbook.monitor.foreign_keys import orphans_before, watched_keys
@@ -17,8 +19,6 @@ from core.runbook.monitor.log_lines import Patterns, Position, Sorted, told
 from core.runbook.monitor.looks import LOG_LIMIT, MOST_SAID, bounded, log_source
 from core.runbook.monitor.seen import CountsSeen, LogsSeen, OrphansSeen, Seen, alarms
 from core.runbook.monitor.watch import served_since
-from core.runbook.planning import read_catalog, reading, show_inspection
-from core.runbook.row_counts import count_rows
 from core.runbook.words import counted
 
 PAGES: Final = 50

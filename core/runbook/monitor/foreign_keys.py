@@ -11,7 +11,7 @@ from core.retype.names import table_name
 from core.retype.undo_record import UndoRecord
 from core.runbook.evidence import read_evidence
 from core.runbook.facts import INVESTIGATION_ORPHANS, UNDO_FILE
-from core.runbook.investigation import key_name
+from core.runbook.investigation.findings import key_name
 from core.runbook.model import StepContext
 from core.runbook.state import RunState
 

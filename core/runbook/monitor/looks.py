@@ -16,14 +16,14 @@ from core.hosting.health import ask_health
 from core.hosting.interface import Ability, Host, LogLine
 from core.postgres.catalog import Catalog, Constraint
 from core.retype.orphans import count_orphans
-from core.runbook.investigation import find_table
+from core.runbook.conversion.planning import reading
+from core.runbook.investigation.findings import find_table
+from core.runbook.investigation.row_counts import count_rows
 from core.runbook.model import StepContext
 from core.runbook.monitor.log_lines import Patterns, Position, told
 from core.runbook.monitor.plans import Query, compare
 from core.runbook.monitor.seen import DatabaseSeen, LockWait, Seen
 from core.runbook.monitor.worst_queries import QUERIES, explain
-from core.runbook.planning import reading
-from core.runbook.row_counts import count_rows
 from core.settings.run import LimitsSettings
 
 LOG_LIMIT: Final = 1000

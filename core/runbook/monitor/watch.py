@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from core.errors import PgrecastError
 from core.events import AlarmCleared, AlarmRaised, Reading
-from core.runbook.alerts import has_alert_command, send_alert
+from core.runbook.conversion.planning import read_catalog, reading, show_inspection
 from core.runbook.facts import DOWNTIME_SECONDS, INVESTIGATION_COUNTS, MONITORED, WATCH_FILE
 from core.runbook.model import Reconciled, StepContext
 from core.runbook.monitor.accept import accept
@@ -20,8 +20,8 @@ from core.runbook.monitor.looks import DatabaseLook, LogLook, Look, ServiceLook,
 from core.runbook.monitor.report import render
 from core.runbook.monitor.seen import Alarm, CountsSeen, HealthSeen, LogsSeen, OrphansSeen, PlansSeen, Seen, alarms
 from core.runbook.monitor.worst_queries import WorstQueries, read_worst_queries, recorded_queries
-from core.runbook.planning import read_catalog, reading, show_inspection
 from core.runbook.state import RunState
+from core.runbook.window.alerts import has_alert_command, send_alert
 from core.runbook.words import limit, span
 
 STEP: Final = "8.1"

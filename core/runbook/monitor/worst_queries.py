@@ -12,11 +12,11 @@ import asyncpg
 from core.errors import JournalError, PgrecastError
 from core.postgres.connect import ConnectionSpec
 from core.postgres.sql import load_queries, qualified
+from core.runbook.conversion.planning import reading
 from core.runbook.evidence import read_evidence
 from core.runbook.facts import QUERIES_FILE
 from core.runbook.model import StepContext
 from core.runbook.monitor.plans import Explained, Query
-from core.runbook.planning import reading
 from core.runbook.words import counted
 
 QUERIES: Final = load_queries(Path(__file__).parent / "queries")

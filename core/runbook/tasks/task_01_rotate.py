@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.rotate_files import rotate_test_and_files
-from core.runbook.rotate_key import can_check_keys, new_key, revoke_key
-from core.runbook.rotate_password import can_rotate, rotate_production
-from core.runbook.rotate_scan import find_secrets, has_project
-from core.runbook.verify_rotation import verify_rotation
+from core.runbook.rotation.files import rotate_test_and_files
+from core.runbook.rotation.key import can_check_keys, new_key, revoke_key
+from core.runbook.rotation.password import can_rotate, rotate_production
+from core.runbook.rotation.scan import find_secrets, has_project
+from core.runbook.rotation.verify import verify_rotation
 
 TASK = Task(
     number=1,

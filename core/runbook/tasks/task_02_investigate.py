@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.runbook.investigate import investigate
+from core.runbook.investigation.investigate import investigate
+from core.runbook.investigation.record_findings import has_procedure, record_findings
 from core.runbook.migrations import has_project, locate_production
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.record_findings import has_procedure, record_findings
 
 TASK = Task(
     number=2,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.runbook.backup import (
+from core.runbook.backups.leftovers import reconcile_restoring, reconcile_taking
+from core.runbook.backups.steps import (
     can_take,
     has_copy_command,
     store_backup,
     take_backup,
     verify_backup,
 )
-from core.runbook.backup_leftovers import reconcile_restoring, reconcile_taking
 from core.runbook.model import Step, StepKind, Task
 
 TASK = Task(

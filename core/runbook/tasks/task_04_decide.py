@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.runbook.audit_script import audit
-from core.runbook.decide import decide
+from core.runbook.conversion.audit_script import audit
+from core.runbook.conversion.decide import decide
 from core.runbook.model import Step, StepKind, Task
 
 TASK = Task(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.runbook.conversion.rehearsal_copy import reconcile_rehearsal
+from core.runbook.conversion.rehearse import migrate_rehearsed, rehearse, verify_foreign_keys
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL
 from core.runbook.gates import REHEARSE
 from core.runbook.migrations import has_project
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.rehearsal_copy import reconcile_rehearsal
-from core.runbook.rehearse import migrate_rehearsed, rehearse, verify_foreign_keys
 from core.runbook.ways_back import undo_step
 
 TASK = Task(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.runbook.alerts import has_alert_command
-from core.runbook.backup_leftovers import reconcile_restoring
-from core.runbook.choose_window import choose_window
+from core.runbook.backups.leftovers import reconcile_restoring
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.prepare_window import name_team, send_test_alert, try_restore
+from core.runbook.window.alerts import has_alert_command
+from core.runbook.window.choose import choose_window
+from core.runbook.window.prepare import name_team, send_test_alert, try_restore
 
 TASK = Task(
     number=6,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.runbook.begin_maintenance import begin_maintenance, look_after_start, reconcile_maintenance
-from core.runbook.check_production import check_production
-from core.runbook.convert_production import convert_production
-from core.runbook.deploy_production import can_run, deploy_production, reconcile_deploy
-from core.runbook.end_maintenance import end_maintenance
+from core.runbook.conversion.production import convert_production
+from core.runbook.conversion_day.begin_maintenance import begin_maintenance, look_after_start, reconcile_maintenance
+from core.runbook.conversion_day.check_production import check_production
+from core.runbook.conversion_day.deploy_production import can_run, deploy_production, reconcile_deploy
+from core.runbook.conversion_day.end_maintenance import end_maintenance
+from core.runbook.conversion_day.probing import has_health_url
+from core.runbook.conversion_day.verify_production import verify_production
 from core.runbook.escalations import CONVERSION_FAILS, MIGRATIONS_FAIL, SERVICES_DO_NOT_START
 from core.runbook.gates import CONVERT_PRODUCTION
 from core.runbook.migrations import has_project, stamp_production
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.probing import has_health_url
-from core.runbook.verify_production import verify_production
 from core.runbook.ways_back import (
     END_MAINTENANCE,
     LOOK_AT_CHANGES,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from core.runbook.checklists.tick import CHECKLISTS
 from core.runbook.documents.document import DEPLOYMENT_HEALTH, TRACKER, WORKFLOW_STATUS
 from core.runbook.model import Step, StepKind, Task
-from core.runbook.run_report import write_run_report
+from core.runbook.reports.run_report import write_run_report
 
 TASK = Task(
     number=9,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.runbook.blocker import unblocked
 from core.runbook.model import Step, StepKind, Task
 from core.runbook.release import has_commands, run_commands
+from core.runbook.reports.blocker import unblocked
 
 COMMANDS = "With commands for it under [release] the console runs them; each must end with status 0."
 

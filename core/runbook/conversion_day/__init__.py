@@ -1,0 +1,1 @@
+"""Task 7 around the conversion: maintenance, the fence, the deploy, its verification."""

@@ -1,0 +1,1 @@
+"""Task 2: what is asked of production, and what was found."""

@@ -1,0 +1,1 @@
+"""Task 1: the rotation of the leaked credentials."""

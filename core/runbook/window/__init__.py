@@ -1,0 +1,1 @@
+"""Task 6: the maintenance window and who is there."""
