@@ -47,7 +47,7 @@ format: dev ## format the code and sort the imports
 	$(BIN)/ruff check --fix .
 
 test: dev ## all tests, against PGHOST if set, else against an embedded server
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
 
 demo: install ## the incident on an embedded server, and the console on it
 	$(BIN)/pgrecast demo $(ARGS)

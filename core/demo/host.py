@@ -45,6 +45,10 @@ def main() -> None:
     parser.add_argument("--while", dest="while_there", type=Path)
     given = parser.parse_args()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # The starter's child ends at once: nobody is left to wait for the host, which outlives its starter.
+    if os.fork():
+        os._exit(0)
+    _say({"pid": os.getpid()})
     asyncio.run(_host(given.directory, given.rows, keep=given.keep, while_there=given.while_there))
 
 

@@ -16,7 +16,7 @@ import pytest
 from core.engine.address import LOCK
 from core.engine.handover import CONVERSION, Handover
 from core.engine.process import engine_client
-from core.engine.protocol import AnswerQuestion, RunStep, TickStep
+from core.engine.protocol import AnswerQuestion, RunStep, TakeOver, TickStep
 from core.events import CommitSent, StepReconciled, TransactionEnded
 from core.runbook.one_step import STEP
 from core.runbook.questions import COMMIT, CONVERT, KEEP, LEAVE
@@ -77,6 +77,7 @@ async def start_and_kill(run: Path, database: Database, moment: random.Random) -
     client = await engine_client(handover(run, database))
     pid = process_of(run)
     async with attached(client) as anna:
+        await anna.send(TakeOver())  # the client before may not be gone yet
         assert (await anna.send(RunStep(step=STEP))).accepted
         await anna.until_step(STEP, StepStatus.RUNNING)
         already = len(anna.records)
@@ -105,6 +106,7 @@ async def finish(run: Path, database: Database) -> None:
     async with attached(await engine_client(handover(run, database))) as anna:
         await anna.until(lambda f: f.state.step(STEP).status in ENDED, seconds=60)
         if anna.state.step(STEP).status is not StepStatus.DONE:
+            await anna.send(TakeOver())
             assert (await anna.send(RunStep(step=STEP))).accepted
             answering = asyncio.create_task(answer_all(anna))
             await anna.until_step(STEP, StepStatus.RUNNING)

@@ -13,6 +13,7 @@ from core.redaction import redactor
 from tests.tui import scenario
 from tests.tui.scripted import ScriptedClient
 from tests.tui.stage import stage
+from tui.dialogs import base
 from tui.dialogs.enter import Enter
 
 SENTINEL = "sentinel-typed-4be2"
@@ -73,11 +74,13 @@ async def test_escape_answers_nothing() -> None:
         assert client.sent == []
 
 
-async def test_an_empty_field_enters_nothing_when_that_is_meant() -> None:
+async def test_an_empty_field_enters_nothing_when_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     client = asking(secret=True)
     async with stage(client) as on:
         await on.press("c")
-        await on.burst("enter")
+        with monkeypatch.context() as patched:
+            patched.setattr(base, "QUIET", 600.0)  # however long the machine takes from key to key
+            await on.burst("enter")
         assert client.sent == []
         assert isinstance(on.app.screen, Enter)
         await on.answer()

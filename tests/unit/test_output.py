@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from core.errors import Refused
+from core.redaction import Redactor
+from tui.cli import output
 from tui.cli.output import Output
 
 
@@ -34,6 +39,17 @@ def test_what_was_done_is_done_though_nobody_reads_it(monkeypatch: pytest.Monkey
     Output(as_json=False).lines(["committed", "proof holds"])
     Output(as_json=True).document({"outcome": "committed"})
     assert sys.stdout is None
+
+
+def test_a_short_secret_leaves_the_document_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Redactor()
+    own.add(SecretStr("50"))
+    own.add(SecretStr("true"))
+    monkeypatch.setattr(output, "redactor", own)
+    Output(as_json=True).document({"rows": 50, "whole": True, "text": "50 rows", "path": Path("x")})
+    assert json.loads(capsys.readouterr().out) == {"rows": 50, "whole": True, "text": "*** rows", "path": "x"}
 
 
 def test_an_error_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,18 +98,22 @@ async def bring_up(directory: Path, *, rows: int, until_gone: Path | None, tell:
         start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    host: int | None = None
     try:
         async for line in process.stdout:
             said: dict[str, Any] = json.loads(line)
+            host = said.get("pid", host)
             if "said" in said:
                 tell(said["said"])
             if "error" in said:
                 raise EmbeddedServerError(**said["error"])
             if "ready" in said:
+                await process.wait()
                 return _demo(directory, said["ready"], said["pid"])
     except BaseException:
-        with suppress(ProcessLookupError):
-            process.terminate()
+        if host is not None:
+            with suppress(ProcessLookupError):
+                os.kill(host, signal.SIGTERM)
         raise
     raise EmbeddedServerError(
         "The demo's host has ended before the demo was up.", advice="Its error stands above; try again."

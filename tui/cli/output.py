@@ -31,7 +31,9 @@ class Output:
     def document(self, document: Mapping[str, Any]) -> None:
         """Facts as the one JSON document; nothing when the command prints text."""
         if self._as_json:
-            _print(redactor.redact(json.dumps(document, indent=2, ensure_ascii=False, default=str)))
+            # Masked before it is written: a mask in the place of a number would leave no JSON.
+            plain = json.loads(json.dumps(document, default=str))
+            _print(json.dumps(redactor.redact_values(plain), indent=2, ensure_ascii=False))
 
     def raw_document(self, text: str) -> None:
         """The one JSON document, written already; nothing when the command prints text."""
